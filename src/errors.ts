@@ -28,13 +28,13 @@ export interface PersonaErrorOptions {
 export class PersonaError extends Error {
   readonly code: ErrorCode;
   readonly remedy: string | undefined;
-  readonly [marker] = true;
 
   constructor(code: ErrorCode, message: string, options: PersonaErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PersonaError';
     this.code = code;
     this.remedy = options.remedy;
+    Object.defineProperty(this, marker, { value: true });
   }
 }
 

@@ -51,7 +51,14 @@ export interface ReportData {
   created: string; // ISO time
   version: string;
   judge: string;
-  model: { name: string; architecture: string; quantization: string; layers: number; width: number; sha256: string };
+  model: {
+    name: string;
+    architecture: string;
+    quantization: string;
+    layers: number;
+    width: number;
+    sha256: string;
+  };
   chosen: { layer: number; coefficient: number; why: string };
   /** dose–response at the chosen layer, ascending coefficient, 0 included */
   doses: Dose[];
