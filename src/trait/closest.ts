@@ -1,6 +1,6 @@
 /** The names nearest to a mistyped one, for error messages. */
 
-/** A suggestion may be wrong in this share of its letters, rounded up; beyond it, a guess confuses more than it helps. */
+/** The typed name may be wrong in this share of the known one's letters, rounded up; beyond it, a guess confuses more than it helps. */
 const MAX_WRONG_SHARE = 0.4;
 
 /**
@@ -18,9 +18,9 @@ export function closestNames(name: string, known: readonly string[], limit = 3):
 }
 
 function distanceTo(typed: string, candidate: string): number {
-  // "optim" is three keys short of nothing: whoever types a beginning of a word means it.
-  if (typed.length >= 3 && candidate.startsWith(typed)) return 1;
-  return editDistance(typed, candidate);
+  const distance = editDistance(typed, candidate);
+  // "optim" is five keys short of "optimistic": whoever types the beginning of a word means it.
+  return typed.length >= 3 && candidate.startsWith(typed) ? Math.min(1, distance) : distance;
 }
 
 /** Fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`: `hte` → `the` is 1. */

@@ -1,13 +1,10 @@
 /** What the forms of an English word have in common, to see whether a text names a trait. */
 
 /** Longest first, so that `hallucination` and `hallucinated` both lose all of their ending. */
-const ENDINGS: readonly string[] = [
-  ...['etically', 'ically', 'ation', 'ating', 'atory'],
-  ...['ated', 'ator', 'ance', 'ancy', 'ence', 'ency', 'etic', 'ness', 'less'],
-  ...['ant', 'ate', 'ent', 'ful', 'ing', 'ism', 'ist', 'ity', 'ive', 'ous'],
-  ...['ed', 'er', 'ic', 'ly', 'ty'],
-  ...['e', 'i', 's', 'y'],
-];
+const ENDINGS: readonly string[] = (
+  'etically ically ation ating atory ated ator ance ancy ence ency etic ness less ' +
+  'ant ate ent ful ing ism ist ity ive ous ed er ic ly ty e i s y'
+).split(' ');
 
 /** What is left when an ending goes must still be a word's core. */
 const MIN_STEM = 3;
