@@ -129,18 +129,18 @@ export async function openCursor(path: string): Promise<GgufCursor> {
 
 /** Fills `into` from `offset` on. A file may shrink while it is read; then it ends with an error, not with old bytes. */
 export async function readFully(
-  source: { path: string; handle: FileHandle },
+  cursor: GgufCursor,
   into: Uint8Array,
   offset: number,
   field: string,
 ): Promise<void> {
   for (let done = 0; done < into.length;) {
     const length = Math.min(into.length - done, MAX_READ_BYTES);
-    const { bytesRead } = await source.handle.read(into, done, length, offset + done);
+    const { bytesRead } = await cursor.handle.read(into, done, length, offset + done);
     if (bytesRead === 0)
       throw new PersonaError(
         'BAD_FILE',
-        `${source.path}: ${field} at byte ${offset + done}: the file ended ${into.length - done} bytes early`,
+        `${cursor.path}: ${field} at byte ${offset + done}: the file ended ${into.length - done} bytes early`,
       );
     done += bytesRead;
   }

@@ -3,7 +3,6 @@
  * tensor's numbers with `readTensor`. A broken or hostile file ends in a PersonaError that names file, field and
  * byte offset; nothing is allocated or looped over for a number from the file before it is checked.
  */
-import { open } from 'node:fs/promises';
 import { PersonaError } from '../errors.ts';
 import { openCursor, readFully, type GgufCursor } from './gguf-cursor.ts';
 import {
@@ -87,17 +86,16 @@ export async function readTensor(gguf: Gguf, name: string): Promise<Float32Array
     );
 
   const numbers = new Float32Array(elements);
-  await using handle = await open(gguf.path, 'r');
-  const source = { path: gguf.path, handle };
+  await using file = await openCursor(gguf.path);
   if (tensor.type === 'F32') {
-    await readFully(source, new Uint8Array(numbers.buffer), tensor.offset, `tensor ${name}`);
+    await readFully(file, new Uint8Array(numbers.buffer), tensor.offset, `tensor ${name}`);
     return numbers;
   }
   const piece = new Uint16Array(Math.min(PIECE_BYTES / 2, elements));
   for (let at = 0; at < elements; at += piece.length) {
     const part = piece.subarray(0, elements - at);
     const bytes = new Uint8Array(part.buffer, 0, part.byteLength);
-    await readFully(source, bytes, tensor.offset + at * 2, `tensor ${name}`);
+    await readFully(file, bytes, tensor.offset + at * 2, `tensor ${name}`);
     widen(part, numbers.subarray(at, at + part.length));
   }
   return numbers;

@@ -59,27 +59,45 @@ export async function writeGguf({ path, metadata, tensors = [] }: GgufToWrite): 
   // In the same folder, since a rename is whole only within one file system.
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    // 'wx': never into a file that someone else has put there.
-    await using handle = await open(temporary, 'wx');
-    await handle.writeFile(header);
-    for (const { tensor, bytes } of placed) {
-      await handle.writeFile(await dataOf(path, tensor, bytes));
-      // Also after the last one: llama.cpp reads the data section as one piece, padding included.
-      await handle.writeFile(Buffer.alloc(alignUp(bytes, alignment) - bytes));
-    }
-    await handle.sync();
+    await writeParts(path, temporary, header, placed, alignment);
+    await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  await rename(temporary, path);
   await syncFolder(dirname(path));
+}
+
+async function writeParts(
+  path: string,
+  temporary: string,
+  header: Buffer,
+  tensors: readonly PlacedTensor[],
+  alignment: number,
+): Promise<void> {
+  await using handle = await create(path, temporary);
+  await handle.writeFile(header);
+  for (const { tensor, bytes } of tensors) {
+    await handle.writeFile(await dataOf(path, tensor, bytes));
+    // Also after the last one: llama.cpp reads the data section as one piece, padding included.
+    await handle.writeFile(Buffer.alloc(alignUp(bytes, alignment) - bytes));
+  }
+  await handle.sync();
+}
+
+async function create(path: string, temporary: string): Promise<FileHandle> {
+  try {
+    return await open(temporary, 'wx'); // never into a file that someone else has put there
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new PersonaError('NOT_FOUND', `${path}: the folder does not exist`, { cause });
+  }
 }
 
 /** Makes the new name itself lasting. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return; // a folder cannot be opened there
-  await using handle: FileHandle = await open(folder, 'r');
+  await using handle = await open(folder, 'r');
   await handle.sync();
 }
 

@@ -194,8 +194,13 @@ export function alignmentOf(metadata: Gguf['metadata']): number | string {
   return sound ? found.value : `a u32 that is a power of two up to ${LIMITS.alignment}, got ${show(found)}`;
 }
 
+/** A chat template would fill an error message. */
+const SHOWN_CHARACTERS = 60;
+
 function show(value: GgufValue | SkippedArray): string {
-  return 'value' in value ? `${value.type} ${value.value}` : 'an array';
+  if (!('value' in value)) return 'an array';
+  const text = String(value.value);
+  return `${value.type} ${text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text}`;
 }
 
 export function elementCount(shape: readonly number[]): number {

@@ -339,6 +339,8 @@ describe('round trips', () => {
     ]);
     expect(() => ggufString(gguf, 'n')).toThrow('n: expected a string, got u64 5');
     expect(() => ggufNumber(gguf, 's')).toThrow('s: expected a number below 2^53, got string x');
+    gguf.metadata.set('long', { type: 'string', value: 'x'.repeat(1000) });
+    expect(() => ggufNumber(gguf, 'long')).toThrow(`got string ${'x'.repeat(60)}…`);
     expect(() => ggufNumber(gguf, 'huge')).toThrow('got u64 1152921504606846976');
   });
 });
@@ -369,6 +371,13 @@ describe('the writer refuses', () => {
     ['a shape with a fraction', { tensors: [{ name: 'n', shape: [1.5], type: 'F32', data }] }, 'whole sizes'],
   ] as const)('%s', async (_, input, message) => {
     expect(await failure(writeGguf({ path, metadata: [], ...input }), 'USAGE')).toContain(message);
+  });
+
+  test('a folder that does not exist', async () => {
+    const absent = join(folder, 'absent', 'file.gguf');
+    await expect(writeGguf({ path: absent, metadata: [] })).rejects.toThrow(
+      `${absent}: the folder does not exist`,
+    );
   });
 
   test('names that are there twice', async () => {
