@@ -72,46 +72,41 @@ export async function readGguf(path: string, options: ReadGgufOptions = {}): Pro
 export async function readTensor(gguf: Gguf, name: string): Promise<Float32Array> {
   const tensor = gguf.tensors.get(name);
   if (tensor === undefined) throw new PersonaError('NOT_FOUND', `${gguf.path}: there is no tensor ${name}`);
-  const widen = widenings[tensor.type];
-  if (widen === undefined)
-    throw new PersonaError(
-      'UNSUPPORTED',
-      `${gguf.path}: tensor ${name}: expected F32, F16 or BF16, got ${tensor.type}`,
-    );
+  const { type, offset } = tensor;
+  const field = `tensor ${name}`;
   const elements = elementCount(tensor.shape);
+  if (type !== 'F32' && type !== 'F16' && type !== 'BF16')
+    throw new PersonaError('UNSUPPORTED', `${gguf.path}: ${field}: expected F32, F16 or BF16, got ${type}`);
   if (elements > LIMITS.floats)
     throw new PersonaError(
       'UNSUPPORTED',
-      `${gguf.path}: tensor ${name}: expected at most ${LIMITS.floats} elements, got ${elements}`,
+      `${gguf.path}: ${field}: expected at most ${LIMITS.floats} elements, got ${elements}`,
     );
 
   const numbers = new Float32Array(elements);
   await using file = await openCursor(gguf.path);
-  if (tensor.type === 'F32') {
-    await readFully(file, new Uint8Array(numbers.buffer), tensor.offset, `tensor ${name}`);
+  if (type === 'F32') {
+    await readFully(file, new Uint8Array(numbers.buffer), offset, field);
     return numbers;
   }
   const piece = new Uint16Array(Math.min(PIECE_BYTES / 2, elements));
   for (let at = 0; at < elements; at += piece.length) {
-    const part = piece.subarray(0, elements - at);
-    const bytes = new Uint8Array(part.buffer, 0, part.byteLength);
-    await readFully(file, bytes, tensor.offset + at * 2, `tensor ${name}`);
-    widen(part, numbers.subarray(at, at + part.length));
+    const halves = piece.subarray(0, elements - at);
+    await readFully(file, new Uint8Array(halves.buffer, 0, halves.byteLength), offset + at * 2, field);
+    widen(type, halves, numbers.subarray(at, at + piece.length));
   }
   return numbers;
 }
 
-type Widening = (halves: Uint16Array<ArrayBuffer>, into: Float32Array) => void;
-
-const widenings: Partial<Record<GgmlType, Widening>> = {
-  F32: () => {}, // read in place, nothing to widen
-  F16: (halves, into) => into.set(new Float16Array(halves.buffer, 0, halves.length)),
-  BF16: (halves, into) => {
-    // A bfloat16 is the upper half of a float32.
-    const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
-    for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
-  },
-};
+function widen(type: 'F16' | 'BF16', halves: Uint16Array<ArrayBuffer>, into: Float32Array): void {
+  if (type === 'F16') {
+    into.set(new Float16Array(halves.buffer, 0, halves.length));
+    return;
+  }
+  // A bfloat16 is the upper half of a float32.
+  const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
+  for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
+}
 
 async function readVersion(cursor: GgufCursor): Promise<number> {
   const magic = (await cursor.take(4, 'magic')).toString('latin1');
