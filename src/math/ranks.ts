@@ -5,8 +5,9 @@ export function ranks(values: ArrayLike<number>): Float64Array {
   const out = new Float64Array(n);
   let start = 0;
   while (start < n) {
+    const value = values[order[start]!];
     let end = start + 1;
-    while (end < n && values[order[end]!]! === values[order[start]!]!) end++;
+    while (end < n && value === values[order[end]!]) end++;
     const middle = (start + 1 + end) / 2; // places start+1 … end
     for (let i = start; i < end; i++) out[order[i]!] = middle;
     start = end;

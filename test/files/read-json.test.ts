@@ -30,7 +30,7 @@ test('what does not fit is named by file and field', async () => {
 });
 
 test('only the first three of many issues are shown', async () => {
-  const path = file(JSON.stringify({ name: 'x', pairs: Array(5).fill({ pos: 0 }) }));
+  const path = file(JSON.stringify({ name: 'x', pairs: Array.from({ length: 5 }, () => ({ pos: 0 })) }));
   await expect(readJson(path, Shape)).rejects.toThrow(
     /pairs\[2\]\.pos: expected string, received number; and 2 more$/,
   );

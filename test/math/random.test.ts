@@ -25,7 +25,7 @@ test('a seed gives the same numbers again, and another seed others', () => {
 test('uniform numbers fill [0, 1) evenly', () => {
   const source = random(1);
   const values = Float64Array.from({ length: 20_000 }, () => source.uniform());
-  const counts = new Array<number>(10).fill(0);
+  const counts = Array.from({ length: 10 }, () => 0);
   for (const value of values) {
     expect(value >= 0 && value < 1).toBe(true);
     counts[Math.floor(value * 10)]!++;

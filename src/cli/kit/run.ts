@@ -33,7 +33,7 @@ export function run<A extends unknown[]>(
 ): (...args: unknown[]) => Promise<void> {
   return async (...args) => {
     const command = args.pop() as Command;
-    const output = openOutput(settings(command));
+    const output = openOutput(globalOptions(command));
     const stop = new AbortController();
     const release = stopOnSignals(stop, options.resumes ?? false);
     try {
@@ -49,7 +49,7 @@ export function run<A extends unknown[]>(
 }
 
 /** A flag that was not given is absent in commander's options; colours are there unless --no-color. */
-function settings(command: Command): OutputSettings {
+function globalOptions(command: Command): OutputSettings {
   const {
     json = false,
     quiet = false,

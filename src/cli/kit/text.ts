@@ -31,7 +31,6 @@ export function clip(text: string, width: number): string {
 
 /** Text of a model or a file, without the control characters by which it could redraw or retitle the terminal. */
 export function harmless(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, '\uFFFD');
 }
 
