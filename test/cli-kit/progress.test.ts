@@ -150,6 +150,16 @@ test('everything else is printed above the bar', () => {
   expect(terminal.shown().at(-1)).toBe(''); // the shell's prompt has a line of its own
 });
 
+test('a text that is written as it comes is not wiped out by a bar', () => {
+  const terminal = screen(true);
+  const output = openOutput(PLAIN, terminal, terminal);
+  output.progress({ label: 'load', unit: 'bytes' });
+  output.stream('Hel');
+  vi.advanceTimersByTime(1000);
+  output.stream('lo');
+  expect(terminal.shown()).toEqual(['load 0 B', 'Hello']);
+});
+
 test('--quiet shows no progress and no words, --json still shows both', () => {
   const [out, err] = [screen(false), screen(false)];
   const quiet = openOutput({ ...PLAIN, quiet: true }, out, err);

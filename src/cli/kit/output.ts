@@ -30,7 +30,7 @@ export interface Output extends OutputSettings {
   result(value: unknown, text?: string): void;
   /** One line of a result that is a stream of JSON lines, whatever --json says. */
   row(value: unknown): void;
-  /** A part of a text that is written as it comes (generated tokens). Nothing with --json. */
+  /** A part of a text that is written as it comes (generated tokens); ends open progress lines. Nothing with --json. */
   stream(text: string): void;
   /** Shown also with --json; nothing with --quiet. */
   progress(options: ProgressOptions): Progress;
@@ -66,6 +66,14 @@ export function openOutput(
     lines.push(line);
     return line;
   }
+  function stream(text: string): void {
+    if (json) return;
+    close(); // a redrawn line would wipe out the text before it
+    stdout.write(text);
+  }
+  function close(): void {
+    for (const line of lines.toReversed()) line.stop();
+  }
   return {
     ...settings,
     colors: { result: colorDepth(stdout, color), human: colorDepth(stderr, color) },
@@ -73,9 +81,9 @@ export function openOutput(
     detail: (text) => (verbose ? above(stderr, `${text}\n`) : undefined),
     result,
     row: (value) => above(stdout, `${jsonText(value)}\n`),
-    stream: (text) => (json ? undefined : above(stdout, text)),
+    stream,
     progress,
-    close: () => lines.toReversed().forEach((line) => line.stop()),
+    close,
   };
 }
 
