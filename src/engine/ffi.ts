@@ -127,7 +127,8 @@ const llamaFunctions = {
   llama_n_ctx_seq: 'uint32_t llama_n_ctx_seq(void *ctx)',
   llama_get_memory: 'void *llama_get_memory(void *ctx)',
   llama_memory_seq_rm: 'bool llama_memory_seq_rm(void *memory, int32_t seq, int32_t p0, int32_t p1)',
-  llama_memory_seq_cp: 'void llama_memory_seq_cp(void *memory, int32_t from, int32_t to, int32_t p0, int32_t p1)',
+  llama_memory_seq_cp:
+    'void llama_memory_seq_cp(void *memory, int32_t from, int32_t to, int32_t p0, int32_t p1)',
   llama_memory_seq_pos_max: 'int32_t llama_memory_seq_pos_max(void *memory, int32_t seq)',
   llama_memory_clear: 'void llama_memory_clear(void *memory, bool data)',
   llama_model_get_vocab: 'void *llama_model_get_vocab(void *model)',
@@ -141,8 +142,10 @@ const llamaFunctions = {
   llama_model_is_recurrent: 'bool llama_model_is_recurrent(void *model)',
   llama_model_is_hybrid: 'bool llama_model_is_hybrid(void *model)',
   llama_model_chat_template: 'const char *llama_model_chat_template(void *model, const char *name)',
-  llama_model_meta_val_str: 'int32_t llama_model_meta_val_str(void *model, const char *key, _Out_ uint8_t *buffer, size_t size)',
-  llama_model_quantize: 'uint32_t llama_model_quantize(const char *source, const char *target, const llama_model_quantize_params *params)',
+  llama_model_meta_val_str:
+    'int32_t llama_model_meta_val_str(void *model, const char *key, _Out_ uint8_t *buffer, size_t size)',
+  llama_model_quantize:
+    'uint32_t llama_model_quantize(const char *source, const char *target, const llama_model_quantize_params *params)',
   llama_vocab_n_tokens: 'int32_t llama_vocab_n_tokens(void *vocab)',
   llama_vocab_is_eog: 'bool llama_vocab_is_eog(void *vocab, int32_t token)',
   llama_vocab_bos: 'int32_t llama_vocab_bos(void *vocab)',
@@ -151,7 +154,8 @@ const llamaFunctions = {
   llama_vocab_get_add_bos: 'bool llama_vocab_get_add_bos(void *vocab)',
   llama_tokenize:
     'int32_t llama_tokenize(void *vocab, const uint8_t *text, int32_t length, _Out_ int32_t *tokens, int32_t capacity, bool add_special, bool parse_special)',
-  llama_token_to_piece: 'int32_t llama_token_to_piece(void *vocab, int32_t token, _Out_ uint8_t *buffer, int32_t length, int32_t lstrip, bool special)',
+  llama_token_to_piece:
+    'int32_t llama_token_to_piece(void *vocab, int32_t token, _Out_ uint8_t *buffer, int32_t length, int32_t lstrip, bool special)',
   llama_batch_init: 'llama_batch llama_batch_init(int32_t n_tokens, int32_t embd, int32_t n_seq_max)',
   llama_batch_free: 'void llama_batch_free(llama_batch batch)',
   llama_decode: 'int32_t llama_decode(void *ctx, llama_batch batch)',
@@ -169,18 +173,23 @@ const llamaFunctions = {
   llama_sampler_init_top_p: 'void *llama_sampler_init_top_p(float p, size_t min_keep)',
   llama_sampler_init_min_p: 'void *llama_sampler_init_min_p(float p, size_t min_keep)',
   llama_sampler_init_temp: 'void *llama_sampler_init_temp(float t)',
-  llama_sampler_init_penalties: 'void *llama_sampler_init_penalties(int32_t n_vocab, int32_t last, float repeat, float frequency, float presence)',
+  llama_sampler_init_penalties:
+    'void *llama_sampler_init_penalties(int32_t n_vocab, int32_t last, float repeat, float frequency, float presence)',
 } as const;
 
 // C++ symbols of llama-ext.h (a staging interface; the pinned release has them)
 const extensionFunctions = {
-  set_layer_input: 'void _Z30llama_set_embeddings_layer_inpP13llama_contextjb(void *ctx, uint32_t layer, bool value)',
+  set_layer_input:
+    'void _Z30llama_set_embeddings_layer_inpP13llama_contextjb(void *ctx, uint32_t layer, bool value)',
   get_layer_input: 'void *_Z30llama_get_embeddings_layer_inpP13llama_contextj(void *ctx, uint32_t layer)',
 } as const;
 
 const ggmlFunctions = {
-  ggml_backend_tensor_get: 'void ggml_backend_tensor_get(uint64_t tensor, _Out_ void *data, size_t offset, size_t size)',
-  ggml_backend_tensor_set: 'void ggml_backend_tensor_set(uint64_t tensor, const void *data, size_t offset, size_t size)',
+  ggml_abort: 'void ggml_abort(const char *file, int line, const char *message)',
+  ggml_backend_tensor_get:
+    'void ggml_backend_tensor_get(uint64_t tensor, _Out_ void *data, size_t offset, size_t size)',
+  ggml_backend_tensor_set:
+    'void ggml_backend_tensor_set(uint64_t tensor, const void *data, size_t offset, size_t size)',
 } as const;
 
 const backendFunctions = {
@@ -195,7 +204,7 @@ const deviceFunctions = {
   ggml_backend_dev_type: 'int ggml_backend_dev_type(void *device)',
 } as const;
 
-// biome-free shorthand: the C prototypes above are the types; each call site states what it passes.
+// The C prototypes above are the types.
 // oxlint-disable-next-line typescript/no-explicit-any
 type NativeFunction = (...args: any[]) => any;
 
@@ -218,8 +227,13 @@ export function openNative(onLog: (text: string, level: number) => void = () => 
   if (opened) return opened;
   const libraries = loadLibraries();
   const { llama, ggml, ggmlBase } = libraries;
-  const declare = (library: typeof llama, prototypes: Record<string, string>): Record<string, NativeFunction> =>
-    Object.fromEntries(Object.entries(prototypes).map(([name, prototype]) => [name, library.func(prototype)]));
+  const declare = (
+    library: typeof llama,
+    prototypes: Record<string, string>,
+  ): Record<string, NativeFunction> =>
+    Object.fromEntries(
+      Object.entries(prototypes).map(([name, prototype]) => [name, library.func(prototype)]),
+    );
   const native = {
     ...declare(llama, llamaFunctions),
     ...declare(llama, extensionFunctions),
@@ -257,9 +271,13 @@ function checkLayouts(native: Native): void {
     quantize.quantize_output_tensor === true &&
     Number(quantize.max_buf_size) > 0;
   if (sane && version.replace(/^v/, '').startsWith(LLAMA_VERSION)) return;
-  throw new PersonaError('UNSUPPORTED', `${native.libraries.source} holds llama.cpp ${version}; this package speaks ${LLAMA_VERSION}`, {
-    remedy: 'install version 3.22.1 of the @node-llama-cpp package',
-  });
+  throw new PersonaError(
+    'UNSUPPORTED',
+    `${native.libraries.source} holds llama.cpp ${version}; this package speaks ${LLAMA_VERSION}`,
+    {
+      remedy: 'install version 3.22.1 of the @node-llama-cpp package',
+    },
+  );
 }
 
 /** A callback for `cb_eval`; unregister with `koffi.unregister`. */

@@ -62,9 +62,13 @@ export function loadLibraries(): Libraries {
   const names = forced ? [forced] : candidates();
   const name = names.find((candidate) => binaryFolder(candidate) !== undefined);
   if (name === undefined) {
-    throw new PersonaError('UNSUPPORTED', `no llama.cpp build for ${platform}: looked for ${names.map((n) => `@node-llama-cpp/${n}`).join(', ')}`, {
-      remedy: `npm install @node-llama-cpp/${names.at(-1)}@3.22.1`,
-    });
+    throw new PersonaError(
+      'UNSUPPORTED',
+      `no llama.cpp build for ${platform}: looked for ${names.map((n) => `@node-llama-cpp/${n}`).join(', ')}`,
+      {
+        remedy: `npm install @node-llama-cpp/${names.at(-1)}@3.22.1`,
+      },
+    );
   }
   const folder = binaryFolder(name)!;
   // Order matters: each resolves symbols of the one before through the global namespace.

@@ -42,11 +42,19 @@ export async function quantizeModel(
   });
   if (code !== 0) {
     const words = log.trim().split('\n').slice(-3).join('; ');
-    throw new PersonaError('ENGINE_FAILED', `cannot write ${target} as ${type} from ${source}: ${words || `exit ${code}`}`);
+    throw new PersonaError(
+      'ENGINE_FAILED',
+      `cannot write ${target} as ${type} from ${source}: ${words || `exit ${code}`}`,
+    );
   }
 }
 
-function quantizeHere(source: string, target: string, type: QuantizationType, options: QuantizeOptions): number {
+function quantizeHere(
+  source: string,
+  target: string,
+  type: QuantizationType,
+  options: QuantizeOptions,
+): number {
   const native = openNative((text, level) => {
     if (level >= 3) process.stderr.write(text);
   });
@@ -59,5 +67,9 @@ function quantizeHere(source: string, target: string, type: QuantizationType, op
 
 const [script, source, target, type, options] = process.argv.slice(1);
 if (process.send && script === fileURLToPath(import.meta.url) && source && target && type && options) {
-  process.exit(quantizeHere(source, target, type as QuantizationType, JSON.parse(options) as QuantizeOptions) === 0 ? 0 : 1);
+  process.exit(
+    quantizeHere(source, target, type as QuantizationType, JSON.parse(options) as QuantizeOptions) === 0
+      ? 0
+      : 1,
+  );
 }

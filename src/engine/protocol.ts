@@ -1,0 +1,28 @@
+/** Messages between the engine's host and its process. Sent with structured clone, so typed arrays stay typed. */
+
+import type { ErrorCode } from '../errors.ts';
+import type { EngineOptions, EngineRequest, EngineResult, ModelInfo, TokenEvent } from './request.ts';
+
+export type ToEngine =
+  | { type: 'load'; options: EngineOptions }
+  | { type: 'submit'; id: number; request: EngineRequest }
+  | { type: 'abort'; id: number }
+  | { type: 'tokenize'; id: number; text: string; parseSpecial: boolean }
+  | { type: 'detokenize'; id: number; tokens: readonly number[] }
+  | { type: 'control_vector'; id: number; data: Float32Array | null; firstLayer: number; lastLayer: number }
+  | { type: 'memory'; id: number }
+  | { type: 'native_abort' };
+
+export type FromEngine =
+  | { type: 'progress'; fraction: number }
+  | { type: 'loaded'; info: ModelInfo }
+  | { type: 'events'; batches: { id: number; events: TokenEvent[] }[] }
+  | { type: 'result'; id: number; result: EngineResult }
+  | { type: 'tokens'; id: number; tokens: number[] }
+  | { type: 'text'; id: number; text: string; pieces: string[] }
+  | { type: 'done'; id: number }
+  | { type: 'memory'; id: number; residentBytes: number }
+  | { type: 'failed'; id: number | undefined; code: ErrorCode; message: string; remedy: string | undefined };
+
+/** Set in the engine process's environment; asks it to obey `native_abort`, for tests of recovery. */
+export const FAULTS_VARIABLE = 'PERSONA_ENGINE_FAULTS';

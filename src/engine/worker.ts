@@ -1,0 +1,131 @@
+/**
+ * The engine process: one model, one loop. Decoding is synchronous and fills the process; between two steps it reads
+ * its messages, so requests join, leave and are aborted at step boundaries.
+ */
+
+import { isPersonaError } from '../errors.ts';
+import { openNative, type Native } from './ffi.ts';
+import { GraphTap } from './graph-tap.ts';
+import { NativeModel } from './native-model.ts';
+import { FAULTS_VARIABLE, type FromEngine, type ToEngine } from './protocol.ts';
+import { Scheduler } from './scheduler.ts';
+import type { TokenEvent } from './request.ts';
+
+/** llama.cpp's levels: 2 info, 3 warning, 4 error, 5 continuation of the line before. */
+const LOG_ERROR = 4;
+/** Native error lines kept for messages. */
+const KEPT_LINES = 5;
+
+let native: Native | undefined;
+let model: NativeModel | undefined;
+let scheduler: Scheduler | undefined;
+let running = false;
+let events: { id: number; events: TokenEvent[] }[] = [];
+const lastErrors: string[] = [];
+
+function send(message: FromEngine): void {
+  process.send?.(message);
+}
+
+function fail(id: number | undefined, error: unknown): void {
+  const code = isPersonaError(error) ? error.code : 'ENGINE_FAILED';
+  const remedy = isPersonaError(error) ? error.remedy : undefined;
+  send({ type: 'failed', id, code, message: error instanceof Error ? error.message : String(error), remedy });
+}
+
+function load(options: Extract<ToEngine, { type: 'load' }>['options']): void {
+  native = openNative((text, level) => {
+    if (level !== LOG_ERROR) return;
+    lastErrors.push(text.trim());
+    if (lastErrors.length > KEPT_LINES) lastErrors.shift();
+    process.stderr.write(text); // kept by the host: the last words when the process aborts
+  });
+  const tap = new GraphTap();
+  model = new NativeModel(options, tap.callback, {
+    last: () => lastErrors.join('; ') || 'no reason given',
+    progress: (fraction) => send({ type: 'progress', fraction }),
+  });
+  tap.attach(model);
+  scheduler = new Scheduler(model, tap);
+  send({ type: 'loaded', info: model.info });
+}
+
+function loop(): void {
+  scheduler!.step();
+  if (events.length > 0) {
+    send({ type: 'events', batches: events });
+    events = [];
+  }
+  if (scheduler!.busy) setImmediate(loop);
+  else running = false;
+}
+
+function receive(message: ToEngine): void {
+  switch (message.type) {
+    case 'load':
+      return load(message.options);
+    case 'submit': {
+      const { id } = message;
+      scheduler!.submit(id, message.request, {
+        onEvents: (batch) => events.push({ id, events: batch }),
+        onDone: (result) => {
+          // events of the same step come first
+          if (events.length > 0) send({ type: 'events', batches: events });
+          events = [];
+          send({ type: 'result', id, result });
+        },
+        onError: (error) => fail(id, error),
+      });
+      if (!running) {
+        running = true;
+        setImmediate(loop);
+      }
+      return;
+    }
+    case 'abort':
+      return scheduler!.abort(message.id);
+    case 'tokenize':
+      return send({
+        type: 'tokens',
+        id: message.id,
+        tokens: model!.tokenize(message.text, message.parseSpecial),
+      });
+    case 'detokenize': {
+      const bytes = message.tokens.map((token) => Buffer.from(model!.pieceBytes(token, true)));
+      const text = Buffer.concat(bytes).toString();
+      return send({ type: 'text', id: message.id, text, pieces: bytes.map((piece) => piece.toString()) });
+    }
+    case 'control_vector': {
+      const { width, layers } = model!.info;
+      const data = message.data;
+      const status: number = native!.llama_set_adapter_cvec(
+        model!.context,
+        data,
+        data?.length ?? 0,
+        width,
+        message.firstLayer,
+        Math.min(message.lastLayer, layers),
+      );
+      if (status !== 0) throw new Error(`llama_set_adapter_cvec failed with ${status}`);
+      return send({ type: 'done', id: message.id });
+    }
+    case 'memory':
+      return send({ type: 'memory', id: message.id, residentBytes: process.memoryUsage.rss() });
+    case 'native_abort':
+      if (process.env[FAULTS_VARIABLE]) native!.ggml_abort('worker.ts', 0, 'asked to abort');
+      return;
+  }
+}
+
+process.on('message', (message: ToEngine) => {
+  try {
+    receive(message);
+  } catch (error) {
+    fail('id' in message ? message.id : undefined, error);
+    if (message.type === 'load') process.disconnect();
+  }
+});
+// The host is gone: nobody wants the rest.
+process.on('disconnect', () => process.exit(0));
+// Ctrl-C goes to the whole group; the host decides what ends.
+process.on('SIGINT', () => {});
