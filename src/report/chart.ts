@@ -1,6 +1,6 @@
 /**
  * Observable Plot on the server: marks in, SVG as HTML text out. Colours are CSS variables of the page, so that one
- * drawing serves both themes; the size is in CSS pixels, and the page scales it no further than a phone's width.
+ * drawing serves both themes; sizes are CSS pixels, and the page may shrink a drawing but never enlarges it.
  */
 
 import * as Plot from '@observablehq/plot';

@@ -11,6 +11,9 @@ type Score = 'trait' | 'coherence';
 
 /** Points of score between the two names at the right edge, so that they do not overprint. */
 const nameGap = 6;
+/** Pixels that the longest word above the plot takes. */
+const flagRoom = 80;
+const margins = { marginLeft: 38, marginRight: 90, marginTop: 30, marginBottom: 46 };
 
 export function doseFigure(data: ReportData): Html {
   const doses = measuredDoses(data.doses);
@@ -18,7 +21,7 @@ export function doseFigure(data: ReportData): Html {
   return figure({
     picture: drawBoth(pageWidth, (width, phone) => doseDrawing(data, doses, width, phone ? 320 : 400)),
     caption: html`Mean scores of the judge, 0–100, by steering coefficient at layer ${data.chosen.layer}.
-    ${doses.length > 1 ? 'Bands' : 'Bars'} are 95 % bootstrap intervals.`,
+    ${doses.length > 1 ? 'Bands' : 'Bars'} are 95&nbsp;% bootstrap intervals.`,
     head: ['Coefficient', 'Trait', '95 %', 'Coherence', '95 %', 'Answers'],
     rows: doses.map((dose) => [
       coefficient(dose.coefficient),
@@ -36,59 +39,63 @@ export function interval({ low, high }: Estimate): string {
 }
 
 function doseDrawing({ chosen }: ReportData, doses: readonly Dose[], width: number, height: number): Drawing {
-  const places = doses.map((dose) => dose.coefficient);
+  const places = [...new Set([0, ...doses.map((dose) => dose.coefficient)])];
   const recommended =
     doseAt(doses, chosen.coefficient) && chosen.coefficient !== 0 ? chosen.coefficient : undefined;
-  const domain = around([...places, 0]);
-  const marginLeft = 38;
-  const marginRight = 90;
-  const room = width - marginLeft - marginRight;
+  const domain = around(places, doses.length < 2);
+  const room = width - margins.marginLeft - margins.marginRight;
   return {
     description: describe(doses, recommended),
     width,
     height,
-    marginLeft,
-    marginRight,
-    marginTop: 30,
-    marginBottom: 46,
+    ...margins,
     x: { domain },
     y: { domain: [0, 100] },
     marks: [
       ...valueAxis([0, 25, 50, 75, 100]),
       placesAxis(places, { domain, room, format: coefficient, label: 'steering coefficient' }),
       Plot.ruleX([0], { stroke: 'var(--muted)' }),
-      flag(0, 'unsteered', (recommended ?? 1) > 0 ? 'end' : 'start', 'var(--muted)'),
-      ...(recommended === undefined ? [] : recommendation(recommended, domain)),
-      ...curve(doses, 'coherence', domain),
-      ...curve(doses, 'trait', domain),
+      ...flags(recommended, (at) => ((at - domain[0]) / (domain[1] - domain[0])) * room),
+      ...curve(doses, 'coherence'),
+      ...curve(doses, 'trait'),
       ...names(doses),
     ],
   };
 }
 
-/** From the least to the greatest, never empty. */
-function around(places: readonly number[]): [number, number] {
+/** From the least to the greatest with air on both sides when asked for, never empty. */
+function around(places: readonly number[], airy: boolean): [number, number] {
   const [low, high] = [Math.min(...places), Math.max(...places)];
-  return low < high ? [low, high] : [low - 1, high + 1];
+  const air = airy ? (high - low) / 2 || 1 : 0;
+  return [low - air, high + air];
 }
 
-/** A word above the plot, beside the vertical line that it names. */
-function flag(at: number, text: string, textAnchor: 'start' | 'end', fill: string): Plot.Markish {
-  const dx = textAnchor === 'start' ? -1 : 1;
-  return Plot.text([text], { x: at, frameAnchor: 'top', dy: -16, dx, textAnchor, fill, fontWeight: 500 });
-}
-
-function recommendation(at: number, [low, high]: [number, number]): Plot.Markish[] {
-  const nearRight = at > high - (high - low) / 4;
-  const anchor = at > 0 && !nearRight ? 'start' : at < 0 && at < low + (high - low) / 4 ? 'start' : 'end';
+/** The recommended line, and words above the plot that name it and the zero line, where there is room for both. */
+function flags(recommended: number | undefined, pixel: (coefficient: number) => number): Plot.Markish[] {
+  const flag = (at: number, text: string, side: 'left' | 'right', fill: string): Plot.Markish =>
+    Plot.text([text], {
+      x: at,
+      frameAnchor: 'top',
+      dy: -16,
+      textAnchor: side === 'left' ? 'end' : 'start',
+      fill,
+      fontWeight: 500,
+    });
+  const zero = pixel(0);
+  const zeroSide = (recommended ?? 1) < 0 || zero + margins.marginLeft < flagRoom ? 'right' : 'left';
+  if (recommended === undefined) return [flag(0, 'unsteered', zeroSide, 'var(--muted)')];
+  const place = pixel(recommended);
+  const side = recommended < 0 && place + margins.marginLeft > flagRoom ? 'left' : 'right';
+  const apart = side !== zeroSide || Math.abs(place - zero) > flagRoom;
   return [
-    Plot.ruleX([at], { stroke: 'var(--trait)', strokeDasharray: '1.5 3.5', strokeWidth: 1.5 }),
-    flag(at, 'recommended', anchor, 'var(--trait)'),
+    ...(apart ? [flag(0, 'unsteered', zeroSide, 'var(--muted)')] : []),
+    Plot.ruleX([recommended], { stroke: 'var(--trait)', strokeDasharray: '1.5 3.5', strokeWidth: 1.5 }),
+    flag(recommended, 'recommended', side, 'var(--trait)'),
   ];
 }
 
 /** Interval, line and points of one score; the two scores differ in colour, dash and shape. */
-function curve(doses: readonly Dose[], score: Score, domain: [number, number]): Plot.Markish[] {
+function curve(doses: readonly Dose[], score: Score): Plot.Markish[] {
   const colour = `var(--${score})`;
   const x = (dose: Dose): number => dose.coefficient;
   const ends = { y1: (dose: Dose): number => dose[score].low, y2: (dose: Dose): number => dose[score].high };
@@ -103,7 +110,7 @@ function curve(doses: readonly Dose[], score: Score, domain: [number, number]): 
     strokeWidth: 2,
     symbol: score === 'trait' ? ('circle' as const) : ('diamond' as const),
   };
-  if (doses.length < 2 || domain[0] === domain[1]) {
+  if (doses.length < 2) {
     return [
       Plot.ruleX(doses, { x, ...ends, stroke: colour, strokeWidth: 2, dx }),
       Plot.dot(doses, { ...point, dx }),

@@ -26,7 +26,7 @@ const entities: Record<string, string> = {
 export function escapeHtml(text: string): string {
   return text
     .replace(/[&<>"']/g, (character) => entities[character] ?? character)
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, '\ufffd');
+    .replace(/(?![\t\n\r])\p{Cc}/gu, '\ufffd');
 }
 
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {

@@ -31,7 +31,7 @@ function movement({ chosen }: ReportData, doses: readonly Dose[]): string {
   const last = doses.at(-1);
   if (!from || !last) return '';
   const peak = doses.slice(1).reduce((best, dose) => (dose.trait.mean > best.trait.mean ? dose : best), last);
-  const past = peak.trait.low > last.trait.high;
+  const past = peak.trait.low > Math.max(last.trait.high, from.trait.high);
   const to = past ? peak : last;
   const start = `${fixed(from.trait.mean)} (coefficient\u00a0${coefficient(from.coefficient)})`;
   const end = `${fixed(to.trait.mean)} (${coefficient(to.coefficient)})`;
@@ -78,5 +78,7 @@ function unsteered({ chosen, counts, layers, trait }: ReportData): string {
     auc !== undefined && Number.isFinite(auc)
       ? ` and tells answers that show the trait from those that do not with an AUC of ${fixed(auc, 2)}`
       : '';
-  return `The vector for ${trait} at layer ${chosen.layer} was made from ${plural(counts.kept, 'rollout')}${separation}; steering with it was not measured.`;
+  const source =
+    counts.kept > 0 ? ` was made from ${plural(counts.kept, 'rollout')}` : ' comes without its rollouts';
+  return `The vector for ${trait} at layer ${chosen.layer}${source}${separation}; steering with it was not measured.`;
 }

@@ -37,7 +37,7 @@ export function percent(share: number, digits = 0): string {
 
 /** A distance from the neutral baseline: 1.27 → "+1.3 σ" */
 export function sigma(z: number): string {
-  return `${signed(z, 1)}${space}σ`;
+  return Number.isFinite(z) ? `${signed(z, 1)}${space}σ` : fixed(z);
 }
 
 /** 2000 → "2 000" */

@@ -72,7 +72,7 @@ export function sweepFigure({ sweep, layers, chosen }: ReportData): Html {
       })),
     ),
     caption: html`The sweep over layers at equal dose: <span class="key trait">trait</span> and
-      <span class="key coherence">coherence</span> as judged, 0–100, with 95 % intervals.`,
+      <span class="key coherence">coherence</span> as judged, 0–100, with 95&nbsp;% intervals.`,
     head: ['Layer', 'Coefficient', 'Trait', '95 %', 'Coherence', '95 %'],
     rows: panels.flatMap(({ doses }) =>
       doses.map((dose) => [

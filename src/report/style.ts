@@ -102,7 +102,7 @@ thead th { font-size: 12.5px; color: var(--muted); white-space: nowrap; }
 .rollouts .pos { color: var(--trait); }
 .rollouts .neg { color: var(--minus); }
 .rollouts .text { width: 62%; }
-.rollouts .question { font-weight: 550; }
+.rollouts .question { margin-bottom: 4px; font-weight: 550; }
 .rollouts .voice { font-size: 15px; line-height: 1.5; }
 .rollouts .outcome { min-width: 8.5em; color: var(--muted); }
 .dropped :is(.text, .score) { color: var(--muted); }
@@ -122,8 +122,8 @@ const answers = `
 .switch { display: flex; gap: 8px; align-items: center; cursor: pointer; }
 .switch input { accent-color: var(--trait); margin: 0; width: 15px; height: 15px; }
 .example { margin-top: 44px; }
-.example h3 { font-size: 17px; line-height: 1.4; font-weight: 600; letter-spacing: -.008em; max-width: 44em; }
-.answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 270px), 1fr)); gap: 32px 44px; margin-top: 18px; }
+.example h3 { font-size: 17px; line-height: 1.4; font-weight: 600; letter-spacing: -.008em; text-wrap: balance; }
+.answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 205px), 1fr)); gap: 32px clamp(28px, 3.4vw, 44px); margin-top: 18px; }
 .answer-head { display: flex; justify-content: space-between; align-items: baseline; gap: 12px; font-size: 13.5px; }
 .dose { font-weight: 600; }
 .mean { color: var(--muted); }
@@ -131,7 +131,7 @@ const answers = `
 .gauge i { position: absolute; top: -4px; left: calc(50% + 50% * var(--place)); width: 3px; height: 11px; margin-left: -1.5px; border-radius: 1px; background: var(--ink); box-shadow: 0 0 0 2px var(--paper); }
 .answer .voice { max-height: 36rem; overflow-y: auto; }
 .more { margin-top: 8px; font-size: 13px; }
-body:has(#show-z:checked) .voice { line-height: 2.1; }
+body:has(#show-z:checked) .answer .voice { line-height: 2.1; max-height: 72rem; }
 body:has(#show-z:checked) .t::after { content: attr(data-z); font: 9.5px var(--sans); vertical-align: super; margin-inline: 2px 3px; opacity: .8; }
 body:has(#show-z:checked) .swatches .t::after { content: none; }
 ${Array.from({ length: shades }, (_, index) => shadeRules(index + 1)).join('')}`;
@@ -184,6 +184,7 @@ const narrow = `
   .rollouts .score { grid-row: 2; color: var(--muted); }
   .rollouts .score::before { content: attr(data-label) ' '; }
   .rollouts .score:nth-child(3) { grid-column: 2; }
+  .rollouts .score:nth-child(4) { grid-column: 3; }
   .rollouts .outcome { grid-row: 2; grid-column: 4; min-width: 0; text-align: end; }
   .provenance { grid-template-columns: minmax(0, 116px) minmax(0, 1fr); }
 }
@@ -200,7 +201,7 @@ const print = `
   section { grid-template-columns: minmax(0, 1fr); gap: 16px; margin-top: 44px; }
   .for-page { display: block; }
   .for-phone { display: none; }
-  .panels { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .panels:has(> :nth-child(2)) { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .answers { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 20px; }
   .answer .voice, .scroll { max-height: none; font-size: 10pt; }
   figure, .answer, .cards, tr { break-inside: avoid; }

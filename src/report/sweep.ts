@@ -45,7 +45,7 @@ function name(
   const push = commonPush(doses, layers);
   return push === undefined
     ? { title: otherwise, note }
-    : { title: `Sweep at ${percent(push)} of the residual norm`, note };
+    : { title: `Sweep at ${percent(push)} of residual norm`, note };
 }
 
 /** Coefficient × ‖v‖ over the residual norm, where it is the same at all layers. */

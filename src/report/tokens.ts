@@ -37,14 +37,15 @@ export function shade(z: number, limit: number): string {
 export function colouredAnswer(answer: ExampleAnswer, limit: number): Html {
   const { tokens, text } = answer;
   const place = Number.isFinite(answer.z) ? Math.max(-1, Math.min(1, answer.z / limit)) : 0;
+  const dose = answer.coefficient === 0 ? 'unsteered' : `coefficient ${coefficient(answer.coefficient)}`;
+  const left = tokens.length - mostTokens;
   return html`<div class="answer">
     <div class="answer-head">
-      <span class="dose">${answer.coefficient === 0 ? 'unsteered' : coefficient(answer.coefficient)}</span>
-      <span class="mean">mean ${sigma(answer.z)}</span>
+      <span class="dose">${dose}</span> <span class="mean">mean ${sigma(answer.z)}</span>
     </div>
     <div class="gauge" aria-hidden="true"><i style="--place:${place.toFixed(3)}"></i></div>
     <p class="voice" dir="auto">${tokens.length === 0 ? text : coloured(tokens, limit)}</p>
-    ${tokens.length > mostTokens ? html`<p class="more">${count(tokens.length - mostTokens)} more tokens are in the run folder.</p>` : null}
+    ${left > 0 ? html`<p class="more">${count(left)} more tokens are in the run folder.</p>` : null}
     ${tokens.length === 0 && text === '' ? html`<p class="more">An empty answer.</p>` : null}
   </div>`;
 }
@@ -60,9 +61,8 @@ function coloured(tokens: ExampleAnswer['tokens'], limit: number): Html[] {
 function colouredToken(text: string, z: number, limit: number): Html {
   const word = text.trim() || text;
   const start = text.indexOf(word);
-  const token = html`<span class="t ${shade(z, limit)}" title="${sigma(z)}" data-z="${signed(z, 1)}"
-    >${word}</span
-  >`;
+  const [kind, number] = [`t ${shade(z, limit)}`, signed(z, 1)];
+  const token = html`<span class="${kind}" title="${sigma(z)}" data-z="${number}">${word}</span>`;
   return html`${text.slice(0, start)}${token}${text.slice(start + word.length)}`;
 }
 
