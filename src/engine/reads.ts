@@ -14,6 +14,8 @@ export interface MeanState {
   promptCount: number;
   answerSum: Float64Array;
   answerCount: number;
+  /** Σ‖h‖ over answer tokens, (layers) */
+  answerNorms: Float64Array;
   promptLast: Float32Array;
 }
 
@@ -53,6 +55,7 @@ export function createReads(request: EngineRequest, layers: number, d: number): 
       promptCount: 0,
       answerSum: new Float64Array(kinds.has('response_avg') ? size : 0),
       answerCount: 0,
+      answerNorms: new Float64Array(kinds.has('response_avg') ? wanted.length : 0),
       promptLast: new Float32Array(kinds.has('prompt_last') ? size : 0),
     };
     for (const layer of wanted) (isBefore ? before : after).add(layer);
@@ -120,7 +123,11 @@ export function takeRow(
     if (at >= 0) {
       const to = at * d;
       if (position >= promptLength) {
-        if (means.kinds.has('response_avg')) addInto(means.answerSum, to, rows, offset, d);
+        if (means.kinds.has('response_avg')) {
+          addInto(means.answerSum, to, rows, offset, d);
+          means.answerNorms[at] =
+            means.answerNorms[at]! + Math.sqrt(dotAt(rows, offset, rows.subarray(offset, offset + d), d));
+        }
       } else {
         if (means.kinds.has('prompt_avg')) addInto(means.promptSum, to, rows, offset, d);
         if (position === promptLength - 1 && means.kinds.has('prompt_last')) {
@@ -151,6 +158,12 @@ export function countRows(means: MeanState, position: number, count: number, pro
   const inPrompt = Math.max(0, Math.min(count, promptLength - position));
   means.promptCount += inPrompt;
   means.answerCount += count - inPrompt;
+}
+
+/** Mean residual norm over answer tokens, (layers); undefined for an empty answer. */
+export function finishNorms(means: MeanState): Float32Array | undefined {
+  if (!means.kinds.has('response_avg') || means.answerCount === 0) return undefined;
+  return Float32Array.from(means.answerNorms, (x) => x / means.answerCount);
 }
 
 /** The finished means; an empty answer has no response mean. */

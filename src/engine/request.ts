@@ -133,6 +133,8 @@ export interface EngineResult {
   /** (layers.length × d), row by row, in the order of the request's layers */
   means?: Partial<Record<MeanKind, Float32Array>>;
   meanLayers?: number[];
+  /** mean norm of the residual stream over answer tokens, in the order of `meanLayers`; with `response_avg` only */
+  residualNorms?: Float32Array;
   projections?: ProjectionResult[];
   /** per edit: at how many token positions it changed the stream */
   editsApplied: number[];

@@ -9,7 +9,7 @@ import { GraphTap, type LayerVisit } from './graph-tap.ts';
 import { createJob, remaining, shareableLength, target, tokenAt, wantsLogits, type Job } from './job.ts';
 import { layerOutput, watchLayer } from './layer-input.ts';
 import type { NativeModel, Row } from './native-model.ts';
-import { countRows, finishMeans, readsPosition, takeRow } from './reads.ts';
+import { countRows, finishMeans, finishNorms, readsPosition, takeRow } from './reads.ts';
 import type { EngineRequest, EngineResult, TokenEvent } from './request.ts';
 import { largest, logSumExp } from './sampler.ts';
 import {
@@ -445,6 +445,7 @@ export class Scheduler implements Disposable {
         : this.#text(job.answer)
       : job.text.text;
     const { means, projections } = job.reads;
+    const norms = means && finishNorms(means);
     const result: EngineResult = {
       tokens: job.answer,
       text,
@@ -454,6 +455,7 @@ export class Scheduler implements Disposable {
       editsApplied: job.edits.map((edit) => edit.applied),
       ...(job.request.topLogprobs === undefined ? {} : { logprobs: job.logprobs }),
       ...(means ? { means: finishMeans(means), meanLayers: means.layers } : {}),
+      ...(norms ? { residualNorms: norms } : {}),
       ...(projections.length === 0 ? {} : { projections: projections.map((p) => filled(p.result, job)) }),
     };
     const callbacks = this.#callbacks.get(job);

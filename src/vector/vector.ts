@@ -1,20 +1,7 @@
 /** A persona vector with everything needed to trust and reuse it. Layer b = residual stream after block b, from 0. */
 
 import type { MeanKind } from '../engine/request.ts';
-
-/** Identity of the model that a vector belongs to; a vector is refused on another. */
-export interface ModelIdentity {
-  name: string;
-  architecture: string;
-  /** of the weights file */
-  sha256: string;
-  /** e.g. `Q8_0` */
-  quantization: string;
-  layers: number;
-  width: number;
-  /** of the chat template's text; '' where the file has none */
-  templateSha256: string;
-}
+import type { ModelIdentity } from '../model/chat-model.ts';
 
 /** Projections of the model's own neutral answers, per layer: what "usual" is. */
 export interface Baseline {
