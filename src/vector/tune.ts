@@ -1,0 +1,102 @@
+/** Finds where and how much to steer, by steering: first the layer at two equal doses, then the coefficient there. */
+
+import { z } from 'zod';
+import type { Judge } from '../judge/judge.ts';
+import type { ChatModel } from '../model/chat-model.ts';
+import type { Progress } from '../model/progress.ts';
+import type { Trait } from '../trait/trait.ts';
+import { chooseCoefficient, chooseLayer } from './choose.ts';
+import { summarise, type Dose, type SteeredAnswer } from './dose.ts';
+import { openRunLog } from './run-folder.ts';
+import { cellKey, planSweep, sweep, type SweepCell } from './sweep.ts';
+
+export interface TuneOptions {
+  layers: readonly number[];
+  /** the dose, up and down, at which layers are compared */
+  layerDose: number;
+  /** questions for comparing layers, and for the coefficients (of those the vector was extracted with: the
+   *  evaluation questions stay unseen) */
+  layerQuestions: number;
+  coefficients: readonly number[];
+  questions: number;
+  samples: number;
+  temperature: number;
+  judgePairs: number;
+}
+
+export interface Tuned {
+  layer: number;
+  why: string;
+  coefficient: number | undefined;
+  layerDoses: Dose[];
+  doses: Dose[];
+}
+
+export interface TuneContext extends TuneOptions {
+  maxTokens: number;
+  seed: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export const steeredSchema: z.ZodType<SteeredAnswer> = z.object({
+  layer: z.int(),
+  coefficient: z.number(),
+  question: z.string(),
+  questionIndex: z.int(),
+  sample: z.int(),
+  answer: z.string(),
+  trait: z.number().nullable(),
+  coherence: z.number().nullable(),
+  reason: z.string().optional(),
+});
+
+/** @param path sweep.jsonl; answers it holds are not asked again */
+export async function tune(
+  model: ChatModel,
+  trait: Trait,
+  directions: Float32Array, // (layers × d)
+  judge: Judge,
+  path: string,
+  context: TuneContext,
+): Promise<Tuned> {
+  const { rows, log } = await openRunLog(path, steeredSchema, cellKey);
+  await using _ = log;
+  const done = new Map(rows.map((row) => [cellKey(row), row]));
+  const run = async (cells: readonly SweepCell[], label: string): Promise<SteeredAnswer[]> => {
+    const missing = cells.filter((cell) => !done.has(cellKey(cell)));
+    let finished = cells.length - missing.length;
+    const tell = (): void =>
+      context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
+    tell();
+    const options = { ...context, scope: 'response' as const };
+    for await (const answer of sweep(model, directions, judge, missing, options)) {
+      await log.append(answer);
+      done.set(cellKey(answer), answer);
+      finished++;
+      tell();
+    }
+    return cells.map((cell) => done.get(cellKey(cell))!);
+  };
+  const questions = trait.questions.map((question, questionIndex) => ({ question, questionIndex }));
+  const { layers, layerDose, coefficients, samples } = context;
+
+  const compared = await run(
+    planSweep(layers, [-layerDose, 0, layerDose], questions.slice(0, context.layerQuestions), samples),
+    'comparing layers',
+  );
+  const layerDoses = summarise(compared);
+  const usual = layerDoses.find((dose) => dose.coefficient === 0)!.coherence.mean;
+  const { layer, why } = chooseLayer(
+    layerDoses.filter((dose) => dose.coefficient !== 0),
+    usual,
+  );
+
+  const grid = [...new Set([...coefficients, 0])];
+  const dosed = await run(
+    planSweep([layer], grid, questions.slice(0, context.questions), samples),
+    `layer ${layer}`,
+  );
+  const doses = summarise(dosed);
+  return { layer, why, coefficient: chooseCoefficient(doses), layerDoses, doses };
+}
