@@ -41,9 +41,10 @@ export function planSweep(
   );
 }
 
-/** A cell's key among the lines of sweep.jsonl, for going on after a kill. */
+/** A cell's key among the lines of sweep.jsonl, for going on after a kill. Unsteered answers belong to every layer. */
 export function cellKey(cell: Pick<SweepCell, 'layer' | 'coefficient' | 'questionIndex' | 'sample'>): string {
-  return `${cell.layer}/${cell.coefficient}/${cell.questionIndex}/${cell.sample}`;
+  const setting = cell.coefficient === 0 ? 'unsteered' : `${cell.layer}/${cell.coefficient}`;
+  return `${setting}/${cell.questionIndex}/${cell.sample}`;
 }
 
 /** Answers come as they are judged. */

@@ -76,7 +76,7 @@ export async function tune(
       finished++;
       tell();
     }
-    return cells.map((cell) => done.get(cellKey(cell))!);
+    return cells.map((cell) => ({ ...done.get(cellKey(cell))!, layer: cell.layer }));
   };
   const questions = trait.questions.map((question, questionIndex) => ({ question, questionIndex }));
   const { layers, layerDose, coefficients, samples } = context;
