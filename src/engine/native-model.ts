@@ -22,6 +22,7 @@ export interface Row {
 
 const GGML_TYPE_F32 = 0;
 const GGML_TYPE_F16 = 1;
+const FLASH_ATTENTION_OFF = 0;
 const DEVICE_GPU_TYPES = new Set([1, 2]); // GGML_BACKEND_DEVICE_TYPE_GPU, _IGPU
 
 /** More sequences than this are refused by llama.cpp (LLAMA_MAX_SEQ). */
@@ -133,6 +134,8 @@ export class NativeModel implements Disposable {
     const cacheType = options.cacheType === 'f32' ? GGML_TYPE_F32 : GGML_TYPE_F16;
     contextParams.type_k = cacheType;
     contextParams.type_v = cacheType;
+    // flash attention rounds keys and values to f16 whatever the cache holds
+    if (cacheType === GGML_TYPE_F32) contextParams.flash_attn_type = FLASH_ATTENTION_OFF;
     // A buffer per sequence: attention then costs what that sequence is long, not what all are together.
     contextParams.kv_unified = false;
     this.context = native.llama_init_from_model(this.model, contextParams);

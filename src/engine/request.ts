@@ -163,7 +163,7 @@ export interface EngineOptions {
   threads?: number;
   /** Layers on a GPU, −1 = all. @default −1 where a GPU backend is installed */
   gpuLayers?: number;
-  /** 'f16' halves the cache; 'f32' is closest to a PyTorch reference. @default 'f16' */
+  /** 'f32' keeps attention in full precision, as a PyTorch reference does; twice the cache, and slower. @default 'f16' */
   cacheType?: 'f16' | 'f32';
   /** How means and projections are taken where both ways exist. @default 'auto' */
   readVia?: 'auto' | 'callback' | 'layer_input';

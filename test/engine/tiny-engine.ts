@@ -57,7 +57,9 @@ export function useTiny(
 }
 
 export function randomDirection(seed: number, length = 1): Float32Array {
-  return noiseArray(noise(seed), TINY.width, length / Math.sqrt(TINY.width));
+  const values = noiseArray(noise(seed), TINY.width, 1);
+  const norm = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+  return values.map((x) => (length * x) / norm);
 }
 
 /** Token ids of random bytes: every tiny vocabulary has more than 256 tokens. */
@@ -73,7 +75,7 @@ export const GREEDY = { sampling: { temperature: 0 }, ignoreEnd: true } as const
 export function expectClose(
   actual: ArrayLike<number> | undefined,
   expected: ArrayLike<number> | undefined,
-  tolerance = 1e-4,
+  tolerance = 5e-4,
   what = '',
 ): void {
   expect(actual?.length, `${what}: length`).toBe(expected?.length);
@@ -88,8 +90,17 @@ export function expectClose(
   expect(difference / Math.max(size, 1e-3), what).toBeLessThan(tolerance);
 }
 
+/** Log-probabilities of all that was told of, to compare predictions where the text is too stable to tell. */
+export function likelihoods(result: EngineResult): number[] {
+  return result.logprobs!.flatMap(({ logprob, top }) => [logprob, ...top.map((entry) => entry.logprob)]);
+}
+
+export function expectApart(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 0.02): void {
+  expect(() => expectClose(actual, expected, tolerance)).toThrow('less than');
+}
+
 /** Everything that two results read is the same, but for rounding. */
-export function expectSameReads(actual: EngineResult, expected: EngineResult, tolerance = 1e-4): void {
+export function expectSameReads(actual: EngineResult, expected: EngineResult, tolerance = 5e-4): void {
   expect(Object.keys(actual.means ?? {})).toEqual(Object.keys(expected.means ?? {}));
   for (const [kind, mean] of Object.entries(expected.means ?? {}))
     expectClose(actual.means![kind as 'prompt_avg'], mean, tolerance, kind);
