@@ -7,14 +7,13 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PersonaError } from '../errors.ts';
-import type { MeanKind } from '../engine/request.ts';
 import { version } from '../files/package-version.ts';
 import { calibrationWarning, type Calibration } from '../judge/calibrate.ts';
 import { LIKELIHOOD, likelihoodJudge } from '../judge/likelihood.ts';
 import { norm } from '../math/vector.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
-import { askRollouts, MEAN_KINDS, usualTemperature } from '../rollout/ask.ts';
+import { askRollouts, usualTemperature } from '../rollout/ask.ts';
 import { planNeutral, planRollouts } from '../rollout/plan.ts';
 import { rolloutSchema, type Rollout, type RolloutMeans } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
@@ -33,6 +32,7 @@ import { openRunFolder, openRunLog } from './run-folder.ts';
 import { scaleJudge } from './scale.ts';
 import { tune, type TuneOptions } from './tune.ts';
 import type { PersonaVector } from './vector.ts';
+import { writeKinds } from './write-kinds.ts';
 
 export interface ExtractOptions {
   /** folder of the run */
@@ -163,25 +163,6 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
     await writeVector(options.output, vector);
   }
   return { vector, path, counts, filtered, calibration: scale.calibration, ...tuned };
-}
-
-/** vector.gguf holds the answer means, as the paper uses them; the two other token kinds lie beside it. */
-async function writeKinds(
-  run: string,
-  vector: PersonaVector,
-  directions: Record<MeanKind, Float32Array>,
-): Promise<void> {
-  await writeVector(join(run, 'vector.gguf'), vector);
-  for (const kind of MEAN_KINDS) {
-    if (kind === vector.kind) continue;
-    const { baseline: _baseline, layer: _layer, coefficient: _coefficient, ...rest } = vector;
-    await writeVector(join(run, `vector.${kind}.gguf`), {
-      ...rest,
-      kind,
-      directions: directions[kind],
-      quality: {},
-    });
-  }
 }
 
 interface AskedRollouts {

@@ -8,7 +8,7 @@ import type { Trait } from '../trait/trait.ts';
 import { chooseCoefficient, chooseLayer } from './choose.ts';
 import { summarise, type Dose, type SteeredAnswer } from './dose.ts';
 import { openRunLog } from './run-folder.ts';
-import { cellKey, planSweep, sweep, type SweepCell } from './sweep.ts';
+import { cellKey, planSweep, sweep, type SweepCell, type SweepOptions } from './sweep.ts';
 
 export interface TuneOptions {
   layers: readonly number[];
@@ -51,6 +51,40 @@ export const steeredSchema: z.ZodType<SteeredAnswer> = z.object({
   reason: z.string().optional(),
 });
 
+export interface GridContext extends Omit<SweepOptions, 'scope'> {
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/**
+ * Asks and judges the cells; answers in their order.
+ * @param path sweep.jsonl; answers it holds are not asked again
+ * @param label what this is, for people who wait
+ */
+export async function runGrid(
+  model: ChatModel,
+  directions: Float32Array, // (layers × d)
+  judge: Judge,
+  path: string,
+  label: string,
+  cells: readonly SweepCell[],
+  context: GridContext,
+): Promise<SteeredAnswer[]> {
+  const { rows, log } = await openRunLog(path, steeredSchema, cellKey);
+  await using _ = log;
+  const done = new Map(rows.map((row) => [cellKey(row), row]));
+  const missing = cells.filter((cell) => !done.has(cellKey(cell)));
+  let finished = cells.length - missing.length;
+  const tell = (): void => context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
+  tell();
+  for await (const answer of sweep(model, directions, judge, missing, { ...context, scope: 'response' })) {
+    await log.append(answer);
+    done.set(cellKey(answer), answer);
+    finished++;
+    tell();
+  }
+  return cells.map((cell) => ({ ...done.get(cellKey(cell))!, layer: cell.layer }));
+}
+
 /** @param path sweep.jsonl; answers it holds are not asked again */
 export async function tune(
   model: ChatModel,
@@ -60,43 +94,18 @@ export async function tune(
   path: string,
   context: TuneContext,
 ): Promise<Tuned> {
-  const { rows, log } = await openRunLog(path, steeredSchema, cellKey);
-  await using _ = log;
-  const done = new Map(rows.map((row) => [cellKey(row), row]));
-  const run = async (cells: readonly SweepCell[], label: string): Promise<SteeredAnswer[]> => {
-    const missing = cells.filter((cell) => !done.has(cellKey(cell)));
-    let finished = cells.length - missing.length;
-    const tell = (): void =>
-      context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
-    tell();
-    const options = { ...context, scope: 'response' as const };
-    for await (const answer of sweep(model, directions, judge, missing, options)) {
-      await log.append(answer);
-      done.set(cellKey(answer), answer);
-      finished++;
-      tell();
-    }
-    return cells.map((cell) => ({ ...done.get(cellKey(cell))!, layer: cell.layer }));
-  };
   const questions = trait.questions.map((question, questionIndex) => ({ question, questionIndex }));
   const { layers, layerDose, coefficients, samples } = context;
-
-  const compared = await run(
-    planSweep(layers, [-layerDose, 0, layerDose], questions.slice(0, context.layerQuestions), samples),
-    'comparing layers',
-  );
-  const layerDoses = summarise(compared);
+  const run = async (label: string, cells: readonly SweepCell[]): Promise<Dose[]> => {
+    return summarise(await runGrid(model, directions, judge, path, label, cells, context));
+  };
+  const compared = questions.slice(0, context.layerQuestions);
+  const layerDoses = await run('comparing layers', planSweep(layers, [-layerDose, 0, layerDose], compared, samples));
   const usual = layerDoses.find((dose) => dose.coefficient === 0)!.coherence.mean;
-  const { layer, why } = chooseLayer(
-    layerDoses.filter((dose) => dose.coefficient !== 0),
-    usual,
-  );
+  const steered = layerDoses.filter((dose) => dose.coefficient !== 0);
+  const { layer, why } = chooseLayer(steered, usual);
 
   const grid = [...new Set([...coefficients, 0])];
-  const dosed = await run(
-    planSweep([layer], grid, questions.slice(0, context.questions), samples),
-    `layer ${layer}`,
-  );
-  const doses = summarise(dosed);
-  return { layer, why, coefficient: chooseCoefficient(doses), layerDoses, doses };
+  const doses = await run(`steering at layer ${layer}`, planSweep([layer], grid, questions.slice(0, context.questions), samples));
+  return { layer, why, coefficient: chooseCoefficient(doses), layerDoses: steered, doses };
 }
