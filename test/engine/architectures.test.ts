@@ -6,14 +6,11 @@ import {
   expectApart,
   expectClose,
   expectSameReads,
-  GREEDY,
   likelihoods,
-  randomDirection,
-  randomPrompt,
-  readAll,
   temporaryFolder,
   useTiny,
 } from './tiny-engine.ts';
+import { GREEDY, randomDirection, randomPrompt, readAll } from './tiny-values.ts';
 
 const folder = temporaryFolder();
 const last = TINY.layers - 1;

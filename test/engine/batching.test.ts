@@ -4,16 +4,8 @@ import { isPersonaError } from '../../src/errors.ts';
 import type { Edit, EngineRequest, EngineResult, MeanKind } from '../../src/engine/request.ts';
 import { noise } from '../tiny/noise.ts';
 import { TINY } from '../tiny/tiny-model.ts';
-import {
-  expectClose,
-  expectSameReads,
-  GREEDY,
-  likelihoods,
-  randomDirection,
-  randomPrompt,
-  temporaryFolder,
-  useTiny,
-} from './tiny-engine.ts';
+import { expectClose, expectSameReads, likelihoods, temporaryFolder, useTiny } from './tiny-engine.ts';
+import { GREEDY, randomDirection, randomPrompt } from './tiny-values.ts';
 
 const folder = temporaryFolder();
 

@@ -4,14 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Engine, openEngine } from '../../src/engine/engine.ts';
 import type { EngineRequest } from '../../src/engine/request.ts';
-import {
-  GREEDY,
-  openTiny,
-  randomDirection,
-  temporaryFolder,
-  TINY_OPTIONS,
-  tinyModelFile,
-} from './tiny-engine.ts';
+import { openTiny, temporaryFolder, tinyModelFile } from './tiny-engine.ts';
+import { GREEDY, randomDirection, TINY_OPTIONS } from './tiny-values.ts';
 
 const folder = temporaryFolder();
 

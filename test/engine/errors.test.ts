@@ -6,15 +6,8 @@ import { openEngine } from '../../src/engine/engine.ts';
 import { missingLayers } from '../../src/engine/graph-tap.ts';
 import type { Edit, EngineRequest } from '../../src/engine/request.ts';
 import { TINY } from '../tiny/tiny-model.ts';
-import {
-  GREEDY,
-  openTiny,
-  randomDirection,
-  temporaryFolder,
-  tinyModelFile,
-  TINY_OPTIONS,
-  useTiny,
-} from './tiny-engine.ts';
+import { openTiny, temporaryFolder, tinyModelFile, useTiny } from './tiny-engine.ts';
+import { GREEDY, randomDirection, TINY_OPTIONS } from './tiny-values.ts';
 
 const folder = temporaryFolder();
 

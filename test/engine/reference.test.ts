@@ -4,14 +4,8 @@ import { describe, expect, test } from 'vitest';
 import type { Edit, EngineRequest, Scope } from '../../src/engine/request.ts';
 import { TINY } from '../tiny/tiny-model.ts';
 import { referenceLlama, type ReferenceEdit } from './reference-llama.ts';
-import {
-  expectClose,
-  GREEDY,
-  randomDirection,
-  randomPrompt,
-  temporaryFolder,
-  useTiny,
-} from './tiny-engine.ts';
+import { expectClose, temporaryFolder, useTiny } from './tiny-engine.ts';
+import { GREEDY, randomDirection, randomPrompt } from './tiny-values.ts';
 
 const { layers, width } = TINY;
 const folder = temporaryFolder();

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { EngineRequest, EngineResult, Sampling, TokenEvent } from '../../src/engine/request.ts';
 import { BYTE_TOKENS } from '../tiny/tokenizers.ts';
-import { expectClose, GREEDY, randomDirection, temporaryFolder, useTiny } from './tiny-engine.ts';
+import { expectClose, temporaryFolder, useTiny } from './tiny-engine.ts';
+import { GREEDY, randomDirection } from './tiny-values.ts';
 
 const folder = temporaryFolder();
 const tiny = useTiny(folder, 'llama');

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { openEngine, type Engine, type OpenOptions } from '../../src/engine/engine.ts';
-import type { EngineRequest, EngineResult } from '../../src/engine/request.ts';
-import { noise, noiseArray } from '../tiny/noise.ts';
-import { TINY, writeTinyModel, type TinyArchitecture } from '../tiny/tiny-model.ts';
+import type { EngineResult } from '../../src/engine/request.ts';
+import { writeTinyModel, type TinyArchitecture } from '../tiny/tiny-model.ts';
+import { TINY_OPTIONS } from './tiny-values.ts';
 
 /** A folder that lives as long as the test file. */
 export function temporaryFolder(): { path: string } {
@@ -23,15 +23,6 @@ export async function tinyModelFile(folder: string, architecture: TinyArchitectu
   await writeTinyModel({ path, architecture });
   return path;
 }
-
-/** Small enough that prompts come in pieces; an f32 cache, so that results differ by rounding only. */
-export const TINY_OPTIONS: Omit<OpenOptions, 'modelPath'> = {
-  parallel: 4,
-  context: 256,
-  batch: 16,
-  threads: 1,
-  cacheType: 'f32',
-};
 
 export async function openTiny(
   folder: string,
@@ -55,21 +46,6 @@ export function useTiny(
   afterAll(() => holder.engine[Symbol.asyncDispose]());
   return holder;
 }
-
-export function randomDirection(seed: number, length = 1): Float32Array {
-  const values = noiseArray(noise(seed), TINY.width, 1);
-  const norm = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
-  return values.map((x) => (length * x) / norm);
-}
-
-/** Token ids of random bytes: every tiny vocabulary has more than 256 tokens. */
-export function randomPrompt(seed: number, length: number): number[] {
-  const next = noise(seed);
-  // letters and spaces: of the byte tokenizer ids 97 … 122, and tokens as any other in the character tokenizer
-  return Array.from({ length }, () => 97 + Math.floor(13 * (next() / Math.sqrt(3) + 1)));
-}
-
-export const GREEDY = { sampling: { temperature: 0 }, ignoreEnd: true } as const;
 
 /** The same numbers, but for rounding. @param tolerance of the largest difference, relative to the largest value */
 export function expectClose(
@@ -116,18 +92,4 @@ export function expectSameReads(actual: EngineResult, expected: EngineResult, to
       name,
     );
   });
-}
-
-/** All there is to read: means of all kinds at all layers, and a projection of every token at every layer. */
-export function readAll(side: 'before' | 'after' = 'after'): Pick<EngineRequest, 'means' | 'projections'> {
-  return {
-    means: { layers: 'all', kinds: ['response_avg', 'prompt_avg', 'prompt_last'], side },
-    projections: Array.from({ length: TINY.layers }, (_, layer) => ({
-      name: `layer ${layer} ${side}`,
-      layer,
-      direction: randomDirection(100 + layer),
-      side,
-      prompt: true,
-    })),
-  };
 }
