@@ -53,9 +53,13 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   session.human('1  The model');
   await using model = await openModel(session, options, { context: EXTRACT_CONTEXT });
   const { identity, engine } = model;
-  session.human(`   ${identity.name}: ${identity.layers} layers of width ${identity.width}, ${identity.quantization}; ${engine.info.devices[0]}`);
+  session.human(
+    `   ${identity.name}: ${identity.layers} layers of width ${identity.width}, ${identity.quantization}; ${engine.info.devices[0]}`,
+  );
   if (engine.canary) {
-    session.human(`   edits reach it: a test push at layer ${engine.canary.layer} moved its stream as it should (off by ${(100 * engine.canary.error).toFixed(2)} %)`);
+    session.human(
+      `   edits reach it: a test push at layer ${engine.canary.layer} moved its stream as it should (off by ${(100 * engine.canary.error).toFixed(2)} %)`,
+    );
   }
   const asked = 2 * trait.instruction.length * SIZES.questions;
   session.human(

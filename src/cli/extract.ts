@@ -52,21 +52,41 @@ export function register(program: Command): void {
     .command('extract')
     .argument('<trait>', 'a shipped trait, or the path of a trait file')
     .description('find the persona vector of a trait in a model')
-    .addOption(new Option('--judge <judge>', 'who scores the answers').choices([LIKELIHOOD]).default(LIKELIHOOD))
-    .option('--rollouts <file>', 'take these answers ({side, prompt, answer} a line) instead of asking and judging')
-    .option('--run <folder>', 'where rows and results go, and where a killed run goes on (default: runs/TRAIT-MODEL)')
+    .addOption(
+      new Option('--judge <judge>', 'who scores the answers').choices([LIKELIHOOD]).default(LIKELIHOOD),
+    )
+    .option(
+      '--rollouts <file>',
+      'take these answers ({side, prompt, answer} a line) instead of asking and judging',
+    )
+    .option(
+      '--run <folder>',
+      'where rows and results go, and where a killed run goes on (default: runs/TRAIT-MODEL)',
+    )
     .option('-o, --output <file>', 'also write the vector there')
-    .option('--questions <n>', 'extraction questions asked (default: 10, on a GPU 20)', integer({ min: 1, max: 20 }))
+    .option(
+      '--questions <n>',
+      'extraction questions asked (default: 10, on a GPU 20)',
+      integer({ min: 1, max: 20 }),
+    )
     .option('--samples <n>', 'answers to each (default: 1, on a GPU 5)', integer({ min: 1, max: 1000 }))
     .option('--max-tokens <n>', 'longest answer (default: 64, on a GPU 200)', integer({ min: 1 }))
     .option('--temperature <t>', 'default: 0 for one sample, 1 for several', number({ min: 0, max: 10 }))
     .option('--seed <n>', 'of all sampling', seed, 0)
-    .option('--judge-pairs <n>', 'instruction pairs the judge uses for an answer (default: 2)', integer({ min: 1, max: 5 }))
+    .option(
+      '--judge-pairs <n>',
+      'instruction pairs the judge uses for an answer (default: 2)',
+      integer({ min: 1, max: 5 }),
+    )
     .option('--threshold <score>', 'least trait score of a positive answer', number({ min: 0, max: 100 }), 50)
     .option('--min-coherence <score>', 'least coherence of an answer', number({ min: 0, max: 100 }), 50)
     .option('--unpaired', 'filter each side by itself, not pair by pair')
     .option('--layers <range>', 'layers to try steering at (default: the middle ones)', range)
-    .option('--layer-dose <c>', 'coefficient, up and down, at which layers are compared (default: 2)', number({ min: 0.01 }))
+    .option(
+      '--layer-dose <c>',
+      'coefficient, up and down, at which layers are compared (default: 2)',
+      number({ min: 0.01 }),
+    )
     .option('--coefficients <list>', 'tried at the chosen layer (default: -2,-1,0,1,2,3)', numbers)
     .option('--sweep-questions <n>', 'questions asked at each setting', integer({ min: 1, max: 20 }));
   addModelOptions(command);
@@ -90,7 +110,9 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   await using model = await openModel(session, options, { context: EXTRACT_CONTEXT });
   if (given !== undefined) return fromGiven(session, model, name, trait, given, options);
   const folder = options.run ?? usualRunFolder(trait!, model);
-  session.human(`${trait!.name} in ${model.identity.name} (${model.engine.info.devices[0]}); rows go to ${folder}`);
+  session.human(
+    `${trait!.name} in ${model.identity.name} (${model.engine.info.devices[0]}); rows go to ${folder}`,
+  );
   const result = await extractWithReport(session, model, trait!, extractOptions(model, folder, options));
   session.result(
     {
@@ -99,7 +121,10 @@ async function verb(session: Session, name: string, options: Options): Promise<v
       layer: result.extraction.vector.layer,
       coefficient: result.extraction.vector.coefficient ?? null,
       kept: result.extraction.counts.kept.pos + result.extraction.counts.kept.neg,
-      dropped: result.extraction.counts.asked - result.extraction.counts.kept.pos - result.extraction.counts.kept.neg,
+      dropped:
+        result.extraction.counts.asked -
+        result.extraction.counts.kept.pos -
+        result.extraction.counts.kept.neg,
       report: result.report,
     },
     summary(result.extraction, options.output ?? result.extraction.path, result.report),
@@ -129,7 +154,11 @@ function extractOptions(model: ChatModel, folder: string, options: Options): Ext
     temperature: options.temperature,
     seed: options.seed,
     judgePairs: options.judgePairs ?? usual.judgePairs,
-    filter: { threshold: options.threshold, coherence: options.minCoherence, paired: options.unpaired !== true },
+    filter: {
+      threshold: options.threshold,
+      coherence: options.minCoherence,
+      paired: options.unpaired !== true,
+    },
     tune: {
       ...usual.tune,
       layers: options.layers ?? usual.tune.layers,
@@ -165,14 +194,21 @@ export async function extractWithReport(
     });
     const report = join(options.run, 'report.html');
     const command = `persona ${process.argv.slice(2).join(' ')}`;
-    await writeReport(report, reportOf(trait, extraction, examples, provenanceOf(extraction.vector, options.run, command)));
+    await writeReport(
+      report,
+      reportOf(trait, extraction, examples, provenanceOf(extraction.vector, options.run, command)),
+    );
     return { extraction, report, examples };
   } finally {
     steps.end();
   }
 }
 
-function summary({ vector, counts, doses, why, calibration }: Extraction, path: string, report: string): string {
+function summary(
+  { vector, counts, doses, why, calibration }: Extraction,
+  path: string,
+  report: string,
+): string {
   const reasons = counts.dropped.map(({ reason, count }) => `${count} ${reason}`).join(', ');
   const lines = [
     `kept ${counts.kept.pos} positive and ${counts.kept.neg} negative answers of ${counts.asked}${reasons ? ` (${reasons})` : ''}`,
@@ -195,9 +231,12 @@ async function fromGiven(
   options: Options,
 ): Promise<void> {
   const given = await readGivenRollouts(path);
-  const sha256 = createHash('sha256').update(await readFile(path)).digest('hex');
+  const sha256 = createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
   const traitName = trait?.name ?? name;
-  const folder = options.run ?? join('runs', `${traitName}-${basename(path).replace(/\.\w+$/, '')}-${sha256.slice(0, 8)}`);
+  const folder =
+    options.run ?? join('runs', `${traitName}-${basename(path).replace(/\.\w+$/, '')}-${sha256.slice(0, 8)}`);
   const steps = stepsOf(session);
   const result = await extractGiven(model, traitName, given, {
     run: folder,

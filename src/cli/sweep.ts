@@ -43,11 +43,17 @@ export function register(program: Command): void {
     .command('sweep')
     .argument('<vector>', 'a vector file')
     .description('steer at layers and coefficients, judge the answers, and store the best in the vector')
-    .addOption(new Option('--judge <judge>', 'who scores the answers').choices([LIKELIHOOD]).default(LIKELIHOOD))
+    .addOption(
+      new Option('--judge <judge>', 'who scores the answers').choices([LIKELIHOOD]).default(LIKELIHOOD),
+    )
     .option('--trait <trait>', "a trait file or name (default: the vector's own)")
     .option('--layers <range>', "default: the vector's layer", range)
     .option('--coefficients <list>', 'default: -2,-1,0,1,2,3', numbers)
-    .option('--questions <n>', 'extraction questions asked at each setting (default: 10)', integer({ min: 1, max: 20 }))
+    .option(
+      '--questions <n>',
+      'extraction questions asked at each setting (default: 10)',
+      integer({ min: 1, max: 20 }),
+    )
     .option('--samples <n>', 'answers to each', integer({ min: 1, max: 1000 }), 1)
     .option('--max-tokens <n>', 'longest answer', integer({ min: 1 }), 64)
     .option('--temperature <t>', 'default: 0 for one sample, 1 for several', number({ min: 0, max: 10 }))
@@ -56,7 +62,10 @@ export function register(program: Command): void {
     .option('--no-store', 'leave the vector file as it is');
   addModelOptions(command);
   describe(command, 'Find', [
-    { does: 'finer steps at the chosen layer', line: 'persona sweep optimistic.gguf --coefficients 0,0.5,1,1.5,2,2.5' },
+    {
+      does: 'finer steps at the chosen layer',
+      line: 'persona sweep optimistic.gguf --coefficients 0,0.5,1,1.5,2,2.5',
+    },
     { does: 'other layers', line: 'persona sweep optimistic.gguf --layers 8-20:2 --coefficients=-2,0,2' },
   ]);
   command.action(run(verb, { resumes: true }));
@@ -70,7 +79,9 @@ async function verb(session: Session, path: string, options: Options): Promise<v
   if (note) session.human(note);
   const usual = usualSizes(model.engine.info);
   const layers = options.layers ?? [vector.layer ?? Math.round(0.55 * (model.identity.layers - 1))];
-  const coefficients = [...new Set([...(options.coefficients ?? usual.tune.coefficients), 0])].sort((a, b) => a - b);
+  const coefficients = [...new Set([...(options.coefficients ?? usual.tune.coefficients), 0])].sort(
+    (a, b) => a - b,
+  );
   const { samples, maxTokens } = options;
   const questions = trait.questions
     .slice(0, options.questions ?? usual.questions)
@@ -78,12 +89,21 @@ async function verb(session: Session, path: string, options: Options): Promise<v
   const temperature = options.temperature ?? (samples === 1 ? 0 : 1);
   const folder = options.run ?? `${path.replace(/\.gguf$/, '')}.sweep`;
   const context = { maxTokens, temperature, seed: options.seed };
-  await openRunFolder(folder, { vector: { trait: vector.trait, model: vector.model }, model: model.identity, ...context });
+  await openRunFolder(folder, {
+    vector: { trait: vector.trait, model: vector.model },
+    model: model.identity,
+    ...context,
+  });
 
   const steps = stepsOf(session);
   try {
     const shown = { signal: session.signal, onProgress: steps.report };
-    const calibration = await calibrationOf(model, trait, vector, { run: folder, maxTokens, seed: options.seed, ...shown });
+    const calibration = await calibrationOf(model, trait, vector, {
+      run: folder,
+      maxTokens,
+      seed: options.seed,
+      ...shown,
+    });
     const judge = likelihoodJudge(model, trait, calibration, { pairs: usual.judgePairs });
     const answers = await runGrid(
       model,
@@ -98,7 +118,9 @@ async function verb(session: Session, path: string, options: Options): Promise<v
     const unsteered = doses.find((dose) => dose.coefficient === 0)!;
     const steered = doses.filter((dose) => dose.coefficient !== 0);
     const { layer, why } =
-      layers.length > 1 ? chooseLayer(steered, unsteered.coherence.mean) : { layer: layers[0]!, why: 'the only one asked for' };
+      layers.length > 1
+        ? chooseLayer(steered, unsteered.coherence.mean)
+        : { layer: layers[0]!, why: 'the only one asked for' };
     const atLayer = [{ ...unsteered, layer }, ...steered.filter((dose) => dose.layer === layer)].sort(
       (a, b) => a.coefficient - b.coefficient,
     );
@@ -110,7 +132,10 @@ async function verb(session: Session, path: string, options: Options): Promise<v
         vector.directions,
         answers
           .filter((answer) => answer.coefficient === 0)
-          .map(({ question, answer }) => ({ prompt: model.render([{ role: 'user', content: question }]), answer })),
+          .map(({ question, answer }) => ({
+            prompt: model.render([{ role: 'user', content: question }]),
+            answer,
+          })),
         session.signal,
       ));
     if (options.store) {
@@ -121,7 +146,12 @@ async function verb(session: Session, path: string, options: Options): Promise<v
         ...(coefficient === undefined ? {} : { coefficient }),
         baseline,
         recipe: { ...vector.recipe, trait, calibration },
-        quality: { ...vector.quality, doses: atLayer, ...(layers.length > 1 ? { layerDoses: steered } : {}), why },
+        quality: {
+          ...vector.quality,
+          doses: atLayer,
+          ...(layers.length > 1 ? { layerDoses: steered } : {}),
+          why,
+        },
       });
     }
     steps.end();
@@ -131,7 +161,15 @@ async function verb(session: Session, path: string, options: Options): Promise<v
       return `layer ${b}${b === layer && layers.length > 1 ? ` (chosen: ${why})` : ''}\n${doseTable(rows, b === layer ? coefficient : undefined)}`;
     });
     session.result(
-      { vector: path, trait: vector.trait, judge: judge.name, layer, coefficient: coefficient ?? null, stored: options.store, doses },
+      {
+        vector: path,
+        trait: vector.trait,
+        judge: judge.name,
+        layer,
+        coefficient: coefficient ?? null,
+        stored: options.store,
+        doses,
+      },
       [
         ...tables,
         coefficient === undefined
@@ -146,7 +184,7 @@ async function verb(session: Session, path: string, options: Options): Promise<v
 
 /** The trait as it was when the vector was made; else the shipped one of that name. */
 async function traitOf(vector: PersonaVector, path: string): Promise<Trait> {
-  if (vector.recipe.trait) return vector.recipe.trait as Trait;
+  if (vector.recipe.trait) return vector.recipe.trait;
   try {
     return await loadTrait(vector.trait);
   } catch (error) {

@@ -46,7 +46,7 @@ export async function measure(
     }),
   ]);
   if (usual === undefined) return undefined;
-  return { contrast: contrasts.reduce((sum, x) => sum + x!, 0) / contrasts.length, surprise: -usual };
+  return { contrast: contrasts.reduce((sum, x) => sum + x, 0) / contrasts.length, surprise: -usual };
 }
 
 /** −log P per token of a text under no instruction: what `surprise` is of a text that nobody scored. */

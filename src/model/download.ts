@@ -68,7 +68,7 @@ export async function downloadFile(
   let got: { bytes: number; sha256: string };
   {
     const partial = await openPartial(temporary, options.signal);
-    await using _file = partial.file;
+    await using _ = partial.file;
     await fetchAll(url, partial, options);
     got = { bytes: partial.bytes, sha256: partial.hash.digest('hex') };
   }

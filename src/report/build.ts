@@ -67,30 +67,28 @@ export function reportOf(
   provenance: [string, string][],
 ): ReportData {
   const { vector, counts, filtered, doses, layerDoses, why, calibration } = extraction;
-  const recipe = vector.recipe as { judge: { name: string; pairs: number }; created: string };
+  const { recipe } = vector;
   return {
     trait: vector.trait,
     description: trait.description,
     created: recipe.created,
     version: vector.version,
-    judge: `${recipe.judge.name} (${vector.model.name} itself; tells its own two sides apart with AUC ${calibration.trait.auc.toFixed(2)})`,
+    judge: `${recipe.judge?.name} (${vector.model.name} itself; tells its own two sides apart with AUC ${calibration.trait.auc.toFixed(2)})`,
     model: vector.model,
     chosen: { layer: vector.layer!, coefficient: vector.coefficient ?? 0, why },
     doses,
     sweep: layerDoses,
     layers: layerRows(vector),
     counts: { asked: counts.asked, kept: counts.kept.pos + counts.kept.neg, dropped: counts.dropped },
-    rollouts: filtered.map(
-      ({ rollout, judgement, dropped }): ReportRollout => ({
-        side: rollout.side === 'pos' ? 'pos' : 'neg',
-        question: rollout.question,
-        answer: rollout.answer,
-        trait: judgement.trait,
-        coherence: judgement.coherence,
-        kept: dropped === undefined,
-        ...(dropped === undefined ? {} : { reason: dropped }),
-      }),
-    ),
+    rollouts: filtered.map(({ rollout, judgement, dropped }): ReportRollout => ({
+      side: rollout.side === 'pos' ? 'pos' : 'neg',
+      question: rollout.question,
+      answer: rollout.answer,
+      trait: judgement.trait,
+      coherence: judgement.coherence,
+      kept: dropped === undefined,
+      ...(dropped === undefined ? {} : { reason: dropped }),
+    })),
     examples,
     provenance,
   };
@@ -98,24 +96,29 @@ export function reportOf(
 
 /** What the vector's own file says of its layers. */
 export function layerRows(vector: PersonaVector): LayerRow[] {
-  const { norms = [], separation = [] } = vector.quality as { norms?: number[]; separation?: number[] };
+  const { norms = [], separation = [] } = vector.quality;
   return norms.map((norm, layer) => ({
     layer,
     norm,
     residualNorm: vector.residualNorms?.[layer] ?? 0,
-    auc: Number.isFinite(separation[layer]) ? separation[layer]! : 0.5,
+    auc: separation[layer] ?? 0.5,
   }));
 }
 
 /** Where everything in the report came from: label and value. */
 export function provenanceOf(vector: PersonaVector, run: string, command: string): [string, string][] {
-  const recipe = vector.recipe as Record<string, unknown>;
-  const { model } = vector;
+  const { model, recipe } = vector;
   return [
-    ['Model', `${model.name}, ${model.architecture}, ${model.layers} layers of width ${model.width}, ${model.quantization}`],
+    [
+      'Model',
+      `${model.name}, ${model.architecture}, ${model.layers} layers of width ${model.width}, ${model.quantization}`,
+    ],
     ['Weights sha256', model.sha256],
     ['Chat template sha256', model.templateSha256],
-    ['Rollouts', `${recipe.questions} questions × 5 instruction pairs × 2 sides × ${recipe.samples} answers of up to ${recipe.maxTokens} tokens`],
+    [
+      'Rollouts',
+      `${recipe.questions} questions × 5 instruction pairs × 2 sides × ${recipe.samples} answers of up to ${recipe.maxTokens} tokens`,
+    ],
     ['Sampling', `temperature ${recipe.temperature}, seed ${recipe.seed}`],
     ['Judge', JSON.stringify(recipe.judge)],
     ['Filter', JSON.stringify(recipe.filter)],

@@ -30,7 +30,7 @@ export async function calibrationOf(
   vector: PersonaVector,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const stored = vector.recipe.calibration as Calibration | undefined;
+  const stored = vector.recipe.calibration;
   if (stored && vector.model.sha256 === model.identity.sha256) return stored;
   const sizes = { questions: QUESTIONS, samples: 1 };
   const plan = [...planRollouts(trait, sizes), ...planNeutral(trait, sizes)];

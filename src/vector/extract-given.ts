@@ -59,9 +59,13 @@ export async function extractGiven(
     coefficient: 1,
     recipe: { rollouts: options.source, created: new Date().toISOString() },
     quality: {
-      counts: { asked: given.length, kept, dropped: dropped > 0 ? [{ reason: 'empty answer', count: dropped }] : [] },
+      counts: {
+        asked: given.length,
+        kept,
+        dropped: dropped > 0 ? [{ reason: 'empty answer', count: dropped }] : [],
+      },
       norms: Array.from({ length: layers }, (_, b) => norm(directions.subarray(b * width, (b + 1) * width))),
-      separation: Array.from(collected.separation),
+      separation: Array.from(collected.separation, (x) => (Number.isNaN(x) ? null : x)),
       why: `a usual depth (${USUAL_DEPTH}): no steering was tried; persona sweep finds the best layer and coefficient`,
     },
     version,

@@ -135,7 +135,7 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
     quality: {
       counts,
       norms: Array.from({ length: layers }, (_, b) => norm(directions.subarray(b * width, (b + 1) * width))),
-      separation: Array.from(collected.separation),
+      separation: Array.from(collected.separation, (x) => (Number.isNaN(x) ? null : x)),
     },
     version,
   };

@@ -10,7 +10,7 @@ import { version } from '../files/package-version.ts';
 import { ggufNumber, ggufString, type Gguf, type GgufValue } from '../model/gguf.ts';
 import { readGguf, readTensor } from '../model/gguf-read.ts';
 import { writeGguf } from '../model/gguf-write.ts';
-import { direction, type Baseline, type PersonaVector } from './vector.ts';
+import { direction, type Baseline, type PersonaVector, type Recipe } from './vector.ts';
 
 const ARCHITECTURE = 'controlvector';
 /** Raised when the meaning of a `persona.*` key changes. */
@@ -89,7 +89,7 @@ export async function readVector(path: string): Promise<PersonaVector> {
       { remedy: 'use the version that wrote it, or extract it anew' },
     );
   }
-  const model = json(file, 'persona.model') as PersonaVector['model'];
+  const model = json(file, 'persona.model') as unknown as PersonaVector['model'];
   if (
     !isCount(model.layers, MAX_LAYERS) ||
     !isCount(model.width, Infinity) ||
@@ -136,7 +136,7 @@ export async function readVector(path: string): Promise<PersonaVector> {
     ...(baseline ? { baseline } : {}),
     ...(layer === undefined ? {} : { layer }),
     ...(coefficient === undefined ? {} : { coefficient }),
-    recipe: json(file, 'persona.recipe'),
+    recipe: json(file, 'persona.recipe') as unknown as Recipe,
     quality: json(file, 'persona.quality'),
     version: ggufString(file, 'persona.version') ?? version,
   };
@@ -160,11 +160,10 @@ function floatArray(file: Gguf, key: string, length: number): Float32Array {
   return value.items;
 }
 
-function json(file: Gguf, key: string): Record<string, unknown> & PersonaVector['model'] {
+function json(file: Gguf, key: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(ggufString(file, key) ?? '');
-    if (typeof value === 'object' && value !== null)
-      return value as Record<string, unknown> & PersonaVector['model'];
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
     // told below, with the file and the field
   }

@@ -74,7 +74,8 @@ export async function runGrid(
   const done = new Map(rows.map((row) => [cellKey(row), row]));
   const missing = cells.filter((cell) => !done.has(cellKey(cell)));
   let finished = cells.length - missing.length;
-  const tell = (): void => context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
+  const tell = (): void =>
+    context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
   tell();
   for await (const answer of sweep(model, directions, judge, missing, { ...context, scope: 'response' })) {
     await log.append(answer);
@@ -100,12 +101,18 @@ export async function tune(
     return summarise(await runGrid(model, directions, judge, path, label, cells, context));
   };
   const compared = questions.slice(0, context.layerQuestions);
-  const layerDoses = await run('comparing layers', planSweep(layers, [-layerDose, 0, layerDose], compared, samples));
+  const layerDoses = await run(
+    'comparing layers',
+    planSweep(layers, [-layerDose, 0, layerDose], compared, samples),
+  );
   const usual = layerDoses.find((dose) => dose.coefficient === 0)!.coherence.mean;
   const steered = layerDoses.filter((dose) => dose.coefficient !== 0);
   const { layer, why } = chooseLayer(steered, usual);
 
   const grid = [...new Set([...coefficients, 0])];
-  const doses = await run(`steering at layer ${layer}`, planSweep([layer], grid, questions.slice(0, context.questions), samples));
+  const doses = await run(
+    `steering at layer ${layer}`,
+    planSweep([layer], grid, questions.slice(0, context.questions), samples),
+  );
   return { layer, why, coefficient: chooseCoefficient(doses), layerDoses: steered, doses };
 }

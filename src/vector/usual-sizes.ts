@@ -4,7 +4,10 @@ import type { ModelInfo } from '../engine/request.ts';
 import { usualLayers } from './choose.ts';
 import type { ExtractOptions } from './extract.ts';
 
-export type ExtractSizes = Pick<ExtractOptions, 'questions' | 'samples' | 'maxTokens' | 'judgePairs' | 'tune'>;
+export type ExtractSizes = Pick<
+  ExtractOptions,
+  'questions' | 'samples' | 'maxTokens' | 'judgePairs' | 'tune'
+>;
 
 export function usualSizes(info: ModelInfo): ExtractSizes {
   const fast = info.devices.some((line) => /^\d+ of \d+ layers on (?!the CPU)/.test(line));

@@ -16,6 +16,11 @@ export async function writeKinds(
     if (kind === vector.kind) continue;
     // what was measured with the answer means does not hold for the others
     const { baseline: _baseline, layer: _layer, coefficient: _coefficient, ...rest } = vector;
-    await writeVector(join(run, `vector.${kind}.gguf`), { ...rest, kind, directions: directions[kind], quality: {} });
+    await writeVector(join(run, `vector.${kind}.gguf`), {
+      ...rest,
+      kind,
+      directions: directions[kind],
+      quality: {},
+    });
   }
 }
