@@ -36,7 +36,7 @@ const SIZES: Omit<ExtractOptions, 'run'> = {
   },
 };
 
-export function register(program: Command): void {
+export function registerDemo(program: Command): void {
   const command = program
     .command('demo')
     .argument('[trait]', 'a shipped trait', 'optimistic')

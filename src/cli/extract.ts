@@ -47,7 +47,7 @@ export const EXTRACT_CONTEXT = 1024;
 /** Questions of the evaluation set that are answered in the report. */
 const EXAMPLES = 3;
 
-export function register(program: Command): void {
+export function registerExtract(program: Command): void {
   const command = program
     .command('extract')
     .argument('<trait>', 'a shipped trait, or the path of a trait file')

@@ -2,24 +2,41 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
-import { register as demo } from './demo.ts';
-import { register as extract } from './extract.ts';
-import { register as sweep } from './sweep.ts';
+import { registerChat } from './chat.ts';
+import { registerDemo } from './demo.ts';
+import { registerExtract } from './extract.ts';
+import { registerGenerate } from './generate.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
+import { joinTwoWords } from './kit/two-words.ts';
+import { registerModels } from './models.ts';
+import { registerProject } from './project.ts';
+import { registerSweep } from './sweep.ts';
+import { registerTrait } from './trait.ts';
+import { registerVectors } from './vectors.ts';
 
 /** What each file of cli/ exports: adds its verb to the program. */
 export type Register = (program: Command) => void;
 
 /** The verbs, in the order of `persona --help`. */
-export const VERBS: readonly Register[] = [demo, extract, sweep];
+export const VERBS: readonly Register[] = [
+  registerDemo,
+  registerModels,
+  registerTrait,
+  registerExtract,
+  registerSweep,
+  registerVectors,
+  registerGenerate,
+  registerChat,
+  registerProject,
+];
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */
 export async function main(argv: readonly string[], verbs: readonly Register[] = VERBS): Promise<void> {
   endOnClosedPipe();
   try {
-    await buildProgram(verbs).parseAsync(argv, { from: 'user' });
+    await buildProgram(verbs).parseAsync(joinTwoWords(argv), { from: 'user' });
   } catch (error) {
     // of the bare words, as a line that commander refuses leaves no parsed options
     const asked = { json: argv.includes('--json'), verbose: argv.includes('--verbose') };

@@ -38,7 +38,7 @@ interface Options extends ModelOptions {
   store: boolean;
 }
 
-export function register(program: Command): void {
+export function registerSweep(program: Command): void {
   const command = program
     .command('sweep')
     .argument('<vector>', 'a vector file')
