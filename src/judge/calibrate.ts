@@ -137,8 +137,8 @@ export function traitScore(contrast: number, calibration: Calibration): number {
 export function coherenceScore(surprise: number, calibration: Calibration): number {
   const { usual, deviation: spread, shuffled } = calibration.coherence;
   const low = Math.max(usual - ORDINARY * spread, usual / 2);
-  if (surprise < low) return Math.max(0, (100 * surprise) / low);
+  if (surprise < low) return 100 * Math.max(0, surprise / low);
   if (surprise <= usual) return 100;
   const incoherent = Math.max(shuffled, usual + ORDINARY * spread, 1.5 * usual);
-  return Math.max(0, (100 * (incoherent - surprise)) / (incoherent - usual));
+  return 100 * Math.max(0, (incoherent - surprise) / (incoherent - usual));
 }
