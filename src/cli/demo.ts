@@ -4,9 +4,10 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Command, Option } from 'commander';
 import { loadTrait } from '../trait/load.ts';
+import { usualLayers } from '../vector/choose.ts';
 import type { ExtractOptions } from '../vector/extract.ts';
 import { doseTable } from './kit/dose-table.ts';
-import { EXTRACT_CONTEXT, extractWithReport } from './extract.ts';
+import { contextFor, extractWithReport } from './extract.ts';
 import { describe } from './kit/help.ts';
 import { addModelOptions, openModel, type ModelOptions } from './kit/model-options.ts';
 import { run, type Session } from './kit/run.ts';
@@ -51,7 +52,7 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   const begun = performance.now();
   const trait = await loadTrait(name);
   session.human('1  The model');
-  await using model = await openModel(session, options, { context: EXTRACT_CONTEXT });
+  await using model = await openModel(session, options, { context: contextFor(SIZES.maxTokens) });
   const { identity, engine } = model;
   session.human(
     `   ${identity.name}: ${identity.layers} layers of width ${identity.width}, ${identity.quantization}; ${engine.info.devices[0]}`,
@@ -66,7 +67,8 @@ async function verb(session: Session, name: string, options: Options): Promise<v
     `\n2  The vector of "${trait.name}"\n   ${asked} answers under instructions to be ${trait.assistant.pos} or ${trait.assistant.neg}; the model itself judges which show it;\n` +
       '   the mean difference of their activations is the vector; steering with it shows at which layer it works',
   );
-  const layers = SIZES.tune.layers.filter((layer) => layer < identity.layers);
+  const own = SIZES.tune.layers.filter((layer) => layer < identity.layers);
+  const layers = own.length > 0 ? own : usualLayers(identity.layers);
   const { extraction, report, examples } = await extractWithReport(session, model, trait, {
     ...SIZES,
     run: options.run,

@@ -42,8 +42,14 @@ interface Options extends ModelOptions {
   sweepQuestions?: number;
 }
 
-/** Enough for a system instruction, a question and an answer, and little of it stays unused. */
-export const EXTRACT_CONTEXT = 1024;
+/** Tokens of a system instruction and a question, with room to spare. */
+const PROMPT_ROOM = 512;
+
+/** Room for a prompt and an answer, little of which stays unused. */
+export function contextFor(maxTokens: number): number {
+  return Math.max(1024, PROMPT_ROOM + maxTokens);
+}
+
 /** Questions of the evaluation set that are answered in the report. */
 const EXAMPLES = 3;
 
@@ -88,7 +94,11 @@ export function registerExtract(program: Command): void {
       number({ min: 0.01 }),
     )
     .option('--coefficients <list>', 'tried at the chosen layer (default: -2,-1,0,1,2,3)', numbers)
-    .option('--sweep-questions <n>', 'questions asked at each setting', integer({ min: 1, max: 20 }));
+    .option(
+      '--sweep-questions <n>',
+      'extraction questions asked at each setting (default: 6 for comparing layers, then 10; on a GPU 10 and 20)',
+      integer({ min: 1, max: 20 }),
+    );
   addModelOptions(command);
   describe(command, 'Find', [
     { does: 'with the default model, in a few minutes', line: 'persona extract optimistic' },
@@ -107,8 +117,8 @@ export function registerExtract(program: Command): void {
 async function verb(session: Session, name: string, options: Options): Promise<void> {
   const given = options.rollouts;
   const trait = await traitOf(name, given !== undefined);
-  await using model = await openModel(session, options, { context: EXTRACT_CONTEXT });
-  if (given !== undefined) return fromGiven(session, model, name, trait, given, options);
+  if (given !== undefined) return fromGiven(session, name, trait, given, options);
+  await using model = await openModel(session, options, { context: contextFor(options.maxTokens ?? 0) });
   const folder = options.run ?? usualRunFolder(trait!, model);
   session.human(
     `${trait!.name} in ${model.identity.name} (${model.engine.info.devices[0]}); rows go to ${folder}`,
@@ -224,13 +234,13 @@ function summary(
 
 async function fromGiven(
   session: Session,
-  model: ChatModel,
   name: string,
   trait: Trait | undefined,
   path: string,
   options: Options,
 ): Promise<void> {
-  const given = await readGivenRollouts(path);
+  const given = await readGivenRollouts(path); // before the model, which takes its time
+  await using model = await openModel(session, options);
   const sha256 = createHash('sha256')
     .update(await readFile(path))
     .digest('hex');

@@ -1,24 +1,26 @@
 /** `persona sweep`: what a vector does at chosen layers and coefficients, and which of them to use. */
 
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PersonaError } from '../errors.ts';
+import type { Calibration } from '../judge/calibrate.ts';
 import { LIKELIHOOD, likelihoodJudge } from '../judge/likelihood.ts';
 import { loadTrait } from '../trait/load.ts';
 import type { Trait } from '../trait/trait.ts';
 import { measureBaseline } from '../vector/baseline.ts';
-import { calibrationOf } from '../vector/calibration-of.ts';
+import { calibrationOf, isSameTrait } from '../vector/calibration-of.ts';
 import { chooseCoefficient, chooseLayer } from '../vector/choose.ts';
 import { summarise } from '../vector/dose.ts';
 import { readVector, writeVector } from '../vector/file.ts';
 import { checkFit } from '../vector/fit.ts';
 import { openRunFolder } from '../vector/run-folder.ts';
-import { runGrid } from '../vector/tune.ts';
+import { checkLayers, runGrid } from '../vector/tune.ts';
 import { planSweep } from '../vector/sweep.ts';
 import { usualSizes } from '../vector/usual-sizes.ts';
-import type { PersonaVector } from '../vector/vector.ts';
+import type { PersonaVector, Recipe } from '../vector/vector.ts';
 import { doseTable } from './kit/dose-table.ts';
-import { EXTRACT_CONTEXT } from './extract.ts';
+import { contextFor } from './extract.ts';
 import { describe } from './kit/help.ts';
 import { addModelOptions, openModel, stepsOf, type ModelOptions } from './kit/model-options.ts';
 import { integer, number, numbers, range, seed } from './kit/options.ts';
@@ -51,7 +53,7 @@ export function registerSweep(program: Command): void {
     .option('--coefficients <list>', 'default: -2,-1,0,1,2,3', numbers)
     .option(
       '--questions <n>',
-      'extraction questions asked at each setting (default: 10)',
+      'extraction questions asked at each setting (default: 10, on a GPU 20)',
       integer({ min: 1, max: 20 }),
     )
     .option('--samples <n>', 'answers to each', integer({ min: 1, max: 1000 }), 1)
@@ -74,11 +76,12 @@ export function registerSweep(program: Command): void {
 async function verb(session: Session, path: string, options: Options): Promise<void> {
   const vector = await readVector(path);
   const trait = options.trait === undefined ? await traitOf(vector, path) : await loadTrait(options.trait);
-  await using model = await openModel(session, options, { context: EXTRACT_CONTEXT });
+  await using model = await openModel(session, options, { context: contextFor(options.maxTokens) });
   const note = checkFit(vector, model.identity, path);
   if (note) session.human(note);
   const usual = usualSizes(model.engine.info);
   const layers = options.layers ?? [vector.layer ?? Math.round(0.55 * (model.identity.layers - 1))];
+  checkLayers(layers, model);
   const coefficients = [...new Set([...(options.coefficients ?? usual.tune.coefficients), 0])].sort(
     (a, b) => a - b,
   );
@@ -90,8 +93,14 @@ async function verb(session: Session, path: string, options: Options): Promise<v
   const folder = options.run ?? `${path.replace(/\.gguf$/, '')}.sweep`;
   const context = { maxTokens, temperature, seed: options.seed };
   await openRunFolder(folder, {
-    vector: { trait: vector.trait, model: vector.model },
+    vector: {
+      trait: vector.trait,
+      model: vector.model,
+      directionsSha256: createHash('sha256').update(vector.directions).digest('hex'),
+    },
+    traitSha256: createHash('sha256').update(JSON.stringify(trait)).digest('hex'),
     model: model.identity,
+    judge: { name: LIKELIHOOD, pairs: usual.judgePairs },
     ...context,
   });
 
@@ -119,7 +128,7 @@ async function verb(session: Session, path: string, options: Options): Promise<v
     const steered = doses.filter((dose) => dose.coefficient !== 0);
     const { layer, why } =
       layers.length > 1
-        ? chooseLayer(steered, unsteered.coherence.mean)
+        ? chooseLayer(steered, unsteered)
         : { layer: layers[0]!, why: 'the only one asked for' };
     const atLayer = [{ ...unsteered, layer }, ...steered.filter((dose) => dose.layer === layer)].sort(
       (a, b) => a.coefficient - b.coefficient,
@@ -144,8 +153,8 @@ async function verb(session: Session, path: string, options: Options): Promise<v
         ...rest,
         layer,
         ...(coefficient === undefined ? {} : { coefficient }),
-        baseline,
-        recipe: { ...vector.recipe, trait, calibration },
+        ...(baseline ? { baseline } : {}),
+        recipe: recipeWith(vector, trait, calibration, model.identity.sha256),
         quality: {
           ...vector.quality,
           doses: atLayer,
@@ -180,6 +189,17 @@ async function verb(session: Session, path: string, options: Options): Promise<v
   } finally {
     steps.end();
   }
+}
+
+/**
+ * What later sweeps need, where the vector was made without it. Another trait or another file of the weights leaves the
+ * recipe as it is: they are no part of how the vector was made.
+ */
+function recipeWith(vector: PersonaVector, trait: Trait, calibration: Calibration, weights: string): Recipe {
+  const { recipe } = vector;
+  if (weights !== vector.model.sha256) return recipe;
+  if (recipe.trait && !isSameTrait(recipe.trait, trait)) return recipe;
+  return { ...recipe, trait, calibration };
 }
 
 /** The trait as it was when the vector was made; else the shipped one of that name. */

@@ -7,9 +7,10 @@
  *
  * Coherence: 100 for text no more surprising to the unsteered model than its own usual answers, 0 for those answers
  * with their words in random order, straight between. Text that is far too predictable (a loop of few words) loses
- * coherence too.
+ * coherence too. Where order hardly matters (answers of one word), the scale still reaches beyond ordinary answers.
  */
 
+import { z } from 'zod';
 import { PersonaError } from '../errors.ts';
 import { auc, dPrime } from '../math/auc.ts';
 import { deviation, mean } from '../math/statistics.ts';
@@ -36,6 +37,18 @@ export interface Calibration {
   };
 }
 
+/** Of a scale that comes back from a file. */
+export const calibrationSchema: z.ZodType<Calibration> = z.object({
+  trait: z.object({
+    midpoint: z.number(),
+    slope: z.number(),
+    dPrime: z.number(),
+    auc: z.number(),
+    rollouts: z.number(),
+  }),
+  coherence: z.object({ usual: z.number(), deviation: z.number(), shuffled: z.number() }),
+});
+
 export interface CalibrationData {
   positive: readonly Measurement[];
   negative: readonly Measurement[];
@@ -48,8 +61,13 @@ export interface CalibrationData {
 const WEAK_D_PRIME = 0.5;
 /** Ordinary answers lie within this many deviations of the usual surprise. */
 const ORDINARY = 3;
+/** Of the contrasts of a side; less is answers that are all one. Keeps the figures finite. */
+const LEAST_SPREAD = 1e-9;
 
-/** @throws PersonaError EMPTY_SIDE when a side has fewer than two answers or the sides cannot be told apart */
+/**
+ * @throws PersonaError EMPTY_SIDE when a side has fewer than two answers, the sides cannot be told apart, or the model
+ * has no usual answer
+ */
 export function calibrate(data: CalibrationData): Calibration {
   const pos = data.positive.map((m) => m.contrast);
   const neg = data.negative.map((m) => m.contrast);
@@ -62,9 +80,13 @@ export function calibrate(data: CalibrationData): Calibration {
       },
     );
   }
+  if (data.usual.length === 0) {
+    throw new PersonaError('EMPTY_SIDE', 'without an instruction the model answers nothing at all', {
+      remedy: 'use a model made for chat, or questions that it answers',
+    });
+  }
   const apart = mean(pos) - mean(neg);
-  const spread = Math.sqrt((deviation(pos) ** 2 + deviation(neg) ** 2) / 2);
-  const d = dPrime(pos, neg);
+  const spread = Math.max(LEAST_SPREAD, Math.sqrt((deviation(pos) ** 2 + deviation(neg) ** 2) / 2));
   if (!(apart > 0)) {
     throw new PersonaError(
       'EMPTY_SIDE',
@@ -78,15 +100,15 @@ export function calibrate(data: CalibrationData): Calibration {
   return {
     trait: {
       midpoint: (mean(pos) + mean(neg)) / 2,
-      slope: apart / Math.max(spread, 1e-9) ** 2,
-      dPrime: d,
+      slope: apart / spread ** 2,
+      dPrime: Math.min(dPrime(pos, neg), apart / LEAST_SPREAD),
       auc: auc(pos, neg),
       rollouts: pos.length + neg.length,
     },
     coherence: {
       usual: mean(data.usual),
       deviation: data.usual.length > 1 ? deviation(data.usual) : 0,
-      shuffled: mean(data.shuffled),
+      shuffled: mean(data.shuffled.length > 0 ? data.shuffled : data.usual),
     },
   };
 }
@@ -115,7 +137,8 @@ export function traitScore(contrast: number, calibration: Calibration): number {
 export function coherenceScore(surprise: number, calibration: Calibration): number {
   const { usual, deviation: spread, shuffled } = calibration.coherence;
   const low = Math.max(usual - ORDINARY * spread, usual / 2);
-  if (surprise < low) return (100 * surprise) / low;
+  if (surprise < low) return 100 * Math.max(0, surprise / low);
   if (surprise <= usual) return 100;
-  return Math.max(0, (100 * (shuffled - surprise)) / (shuffled - usual));
+  const incoherent = Math.max(shuffled, usual + ORDINARY * spread, 1.5 * usual);
+  return 100 * Math.max(0, (incoherent - surprise) / (incoherent - usual));
 }

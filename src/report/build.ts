@@ -117,7 +117,7 @@ export function provenanceOf(vector: PersonaVector, run: string, command: string
     ['Chat template sha256', model.templateSha256],
     [
       'Rollouts',
-      `${recipe.questions} questions × 5 instruction pairs × 2 sides × ${recipe.samples} answers of up to ${recipe.maxTokens} tokens`,
+      `${recipe.questions} questions × ${recipe.trait?.instruction.length} instruction pairs × 2 sides × ${recipe.samples} answers of up to ${recipe.maxTokens} tokens`,
     ],
     ['Sampling', `temperature ${recipe.temperature}, seed ${recipe.seed}`],
     ['Judge', JSON.stringify(recipe.judge)],

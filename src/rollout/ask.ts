@@ -1,5 +1,6 @@
 /** Has the model answer planned rollouts, reading the activations while it writes; or reads answers that are given. */
 
+import { createHash } from 'node:crypto';
 import { inFlight } from '../engine/in-flight.ts';
 import type { EngineResult, MeanKind } from '../engine/request.ts';
 import type { ChatModel } from '../model/chat-model.ts';
@@ -26,18 +27,14 @@ export async function* askRollouts(
   plan: readonly PlannedRollout[],
   options: AskOptions,
 ): AsyncGenerator<AskedRollout> {
-  const items = plan.map((planned, index) => ({ planned, index }));
-  const ask = async (
-    { planned, index }: (typeof items)[number],
-    signal: AbortSignal,
-  ): Promise<AskedRollout> => {
+  const ask = async (planned: PlannedRollout, signal: AbortSignal): Promise<AskedRollout> => {
     const { messages, ...rest } = planned;
     const prompt = model.render(messages);
     const result = await model.engine.run(
       {
         prompt,
         maxTokens: options.maxTokens,
-        sampling: { temperature: options.temperature, seed: options.seed + index },
+        sampling: { temperature: options.temperature, seed: options.seed + ownSeed(planned.id) },
         means: { layers: 'all', kinds: MEAN_KINDS },
       },
       { signal },
@@ -48,7 +45,7 @@ export async function* askRollouts(
       ...meansOf(result),
     };
   };
-  yield* inFlight(items, inFlightLimit(model), ask, options.signal);
+  yield* inFlight(plan, inFlightLimit(model), ask, options.signal);
 }
 
 /** The activations of a text that is already there. */
@@ -62,6 +59,11 @@ export async function readMeans(
     signal ? { signal } : {},
   );
   return meansOf(result);
+}
+
+/** Of a rollout's id, not of its place in the list: a run that goes on draws what it would have drawn at once. */
+function ownSeed(id: string): number {
+  return createHash('sha256').update(id).digest().readUInt32LE();
 }
 
 /** Requests under way: enough that a slot never waits for its next one. */

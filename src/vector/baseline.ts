@@ -9,13 +9,16 @@ import type { ChatModel } from '../model/chat-model.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
 import type { Baseline } from './vector.ts';
 
-/** Reads the answers once more, projecting every token onto the direction of every layer. */
+/**
+ * Reads the answers once more, projecting every token onto the direction of every layer.
+ * @returns undefined where all answers are empty: nothing is usual then
+ */
 export async function measureBaseline(
   model: ChatModel,
   directions: Float32Array, // (layers × d)
   answers: readonly { prompt: string; answer: string }[],
   signal?: AbortSignal,
-): Promise<Baseline> {
+): Promise<Baseline | undefined> {
   const { layers, width } = model.identity;
   const projections = Array.from({ length: layers }, (_, layer) => ({
     name: String(layer),
@@ -25,6 +28,7 @@ export async function measureBaseline(
   const means: number[][] = projections.map(() => []);
   const tokens: number[][] = projections.map(() => []);
   const usable = answers.filter(({ answer }) => answer !== '');
+  if (usable.length === 0) return undefined;
   const read = async (
     { prompt, answer }: (typeof usable)[number],
     stop: AbortSignal,
@@ -40,8 +44,13 @@ export async function measureBaseline(
   }
   return {
     mean: Float32Array.from(means, mean),
-    deviation: Float32Array.from(means, deviation),
-    tokenDeviation: Float32Array.from(tokens, deviation),
+    deviation: Float32Array.from(means, spread),
+    tokenDeviation: Float32Array.from(tokens, spread),
     answers: usable.length,
   };
+}
+
+/** 0, which is no spread, for a single value. */
+function spread(values: readonly number[]): number {
+  return values.length > 1 ? deviation(values) : 0;
 }

@@ -1,6 +1,7 @@
 /** The judge's scale for a vector: the one it was extracted with, or one learned from a few rollouts of its trait. */
 
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Calibration } from '../judge/calibrate.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
@@ -30,8 +31,9 @@ export async function calibrationOf(
   vector: PersonaVector,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const stored = vector.recipe.calibration;
-  if (stored && vector.model.sha256 === model.identity.sha256) return stored;
+  const { calibration: stored, trait: own } = vector.recipe;
+  if (stored && own && isSameTrait(own, trait) && vector.model.sha256 === model.identity.sha256)
+    return stored;
   const sizes = { questions: QUESTIONS, samples: 1 };
   const plan = [...planRollouts(trait, sizes), ...planNeutral(trait, sizes)];
   const { rows, log } = await openRunLog(join(options.run, 'rollouts.jsonl'), rolloutSchema, (row) => row.id);
@@ -49,4 +51,9 @@ export async function calibrationOf(
     ...options,
   });
   return scale.calibration;
+}
+
+/** The same instructions and questions make the same scale. */
+export function isSameTrait(a: Trait, b: Trait): boolean {
+  return isDeepStrictEqual(a, b);
 }

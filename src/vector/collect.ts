@@ -9,8 +9,8 @@ import type { RolloutMeans, Side } from '../rollout/rollout.ts';
 import { addRollout, finishDifference, startDifference } from './difference.ts';
 import { separation, type SideMean } from './separation.ts';
 
-/** Rollouts whose means are kept for the separation figure; more would only sharpen a figure that is sharp by then. */
-const MAX_SEPARATED = 400;
+/** Rollouts a side whose means are kept for the separation figure; more would only sharpen one that is sharp by then. */
+const MAX_SEPARATED = 200;
 
 /** What is needed of a rollout; those of others have no question, and an index of their own. */
 export interface KeptRollout {
@@ -41,14 +41,14 @@ export async function collectMeans(
   const differences = MEAN_KINDS.map((kind) => startDifference(kind, layers * width));
   const norms = new Float64Array(layers);
   const separated: SideMean[] = [];
-  let counted = 0;
+  const counts: Record<Side, number> = { pos: 0, neg: 0 };
 
   const take = ({ side, questionIndex }: KeptRollout, { means, residualNorms }: RolloutMeans): void => {
     if (side === 'none' || !means.response_avg || !residualNorms) return;
     for (const difference of differences) addRollout(difference, side, means[difference.kind]!);
     for (let b = 0; b < layers; b++) norms[b] = norms[b]! + residualNorms[b]!;
-    if (separated.length < MAX_SEPARATED) separated.push({ side, questionIndex, mean: means.response_avg });
-    counted++;
+    if (counts[side] < MAX_SEPARATED) separated.push({ side, questionIndex, mean: means.response_avg });
+    counts[side]++;
   };
 
   const unread = kept.filter(({ id }) => !known.has(id));
@@ -67,7 +67,7 @@ export async function collectMeans(
       MeanKind,
       Float32Array
     >,
-    residualNorms: Float32Array.from(norms, (x) => x / counted),
+    residualNorms: Float32Array.from(norms, (x) => x / (counts.pos + counts.neg)),
     separation: separation(separated, layers, width),
   };
 }

@@ -2,11 +2,13 @@
 
 import { dirname, join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
+import { PersonaError } from '../errors.ts';
 import { version } from '../files/package-version.ts';
 import { norm } from '../math/vector.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import type { GivenRollout } from '../rollout/given.ts';
+import type { Side } from '../rollout/rollout.ts';
 import { collectMeans, type KeptRollout } from './collect.ts';
 import { writeVector } from './file.ts';
 import { openRunFolder } from './run-folder.ts';
@@ -39,15 +41,22 @@ export async function extractGiven(
   given: readonly GivenRollout[],
   options: GivenOptions,
 ): Promise<GivenExtraction> {
+  const usable = given.filter(({ answer }) => answer !== '');
+  const of = (side: Side): KeptRollout[] =>
+    usable
+      .filter((rollout) => rollout.side === side)
+      .map((rollout, index) => ({ ...rollout, id: `${side}_${index}`, questionIndex: index }));
+  const [pos, neg] = [of('pos'), of('neg')];
+  if (pos.length === 0 || neg.length === 0) {
+    throw new PersonaError('EMPTY_SIDE', `${pos.length} positive and ${neg.length} negative answers`, {
+      remedy: 'a vector is the difference of two sides: give answers of both',
+    });
+  }
   await openRunFolder(options.run, { trait, model: model.identity, rollouts: options.source });
-  const usable: KeptRollout[] = given
-    .map((rollout, index) => ({ ...rollout, id: String(index), questionIndex: index }))
-    .filter(({ answer }) => answer !== '');
-  const collected = await collectMeans(model, usable, new Map(), options);
+  const collected = await collectMeans(model, [...pos, ...neg], new Map(), options);
   const { layers, width } = model.identity;
   const directions = collected.directions.response_avg;
-  const count = (side: string): number => usable.filter((rollout) => rollout.side === side).length;
-  const kept = { pos: count('pos'), neg: count('neg') };
+  const kept = { pos: pos.length, neg: neg.length };
   const dropped = given.length - usable.length;
   const vector: PersonaVector = {
     trait,

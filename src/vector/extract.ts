@@ -30,7 +30,7 @@ import {
 } from './filter.ts';
 import { openRunFolder, openRunLog } from './run-folder.ts';
 import { scaleJudge } from './scale.ts';
-import { tune, type TuneOptions } from './tune.ts';
+import { checkLayers, tune, type TuneOptions } from './tune.ts';
 import type { PersonaVector } from './vector.ts';
 import { writeKinds } from './write-kinds.ts';
 
@@ -73,8 +73,12 @@ export interface Extraction {
 /** Activations kept in memory between asking and filtering; what does not fit is read again from the text. */
 const KEPT_MEANS_BYTES = 2 ** 30;
 
-/** @throws PersonaError EMPTY_SIDE when nothing of a side passes the filter, with what to change */
+/**
+ * @throws PersonaError EMPTY_SIDE when nothing of a side passes the filter, with what to change; USAGE when the run
+ * folder holds another run, or a layer to try is not in the model
+ */
 export async function extract(model: ChatModel, trait: Trait, options: ExtractOptions): Promise<Extraction> {
+  checkLayers(options.tune.layers, model);
   const temperature = options.temperature ?? usualTemperature(options.samples);
   const { questions, samples, maxTokens, seed, judgePairs, filter } = options;
   await openRunFolder(options.run, {
@@ -113,13 +117,14 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
   const usual = rollouts.filter((rollout) => rollout.side === 'none');
   const { layers, width } = model.identity;
   const directions = collected.directions.response_avg;
+  const baseline = await measureBaseline(model, directions, usual, options.signal);
   const vector: PersonaVector = {
     trait: trait.name,
     kind: 'response_avg',
     model: model.identity,
     directions,
     residualNorms: collected.residualNorms,
-    baseline: await measureBaseline(model, directions, usual, options.signal),
+    ...(baseline ? { baseline } : {}),
     recipe: {
       trait,
       questions,
@@ -194,9 +199,10 @@ async function ask(
   for await (const { rollout, ...read } of askRollouts(model, missing, options)) {
     await log.append(rollout);
     done.set(rollout.id, rollout);
+    tell();
+    if (rollout.side === 'none') continue;
     for (const values of Object.values(read.means)) bytes += values.byteLength;
     if (bytes <= KEPT_MEANS_BYTES) means.set(rollout.id, read);
-    tell();
   }
   // in the order of the plan, whatever the order they came in: sums and splits do not depend on timing
   return { rollouts: plan.map(({ id }) => done.get(id)!), means };

@@ -1,6 +1,7 @@
 /** Finds where and how much to steer, by steering: first the layer at two equal doses, then the coefficient there. */
 
 import { z } from 'zod';
+import { PersonaError } from '../errors.ts';
 import type { Judge } from '../judge/judge.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
@@ -86,6 +87,17 @@ export async function runGrid(
   return cells.map((cell) => ({ ...done.get(cellKey(cell))!, layer: cell.layer }));
 }
 
+/** @throws PersonaError USAGE naming the layers that the model does not have: before hours of asking, not after */
+export function checkLayers(layers: readonly number[], model: ChatModel): void {
+  const count = model.identity.layers;
+  const missing = layers.filter((layer) => layer < 0 || layer >= count);
+  if (layers.length > 0 && missing.length === 0) return;
+  const what = layers.length === 0 ? 'no layer to steer at' : `no layer ${missing.join(', ')}`;
+  throw new PersonaError('USAGE', `${what} in a model of ${count} layers`, {
+    remedy: `layers count from 0: give some of 0-${count - 1} (--layers)`,
+  });
+}
+
 /** @param path sweep.jsonl; answers it holds are not asked again */
 export async function tune(
   model: ChatModel,
@@ -105,9 +117,11 @@ export async function tune(
     'comparing layers',
     planSweep(layers, [-layerDose, 0, layerDose], compared, samples),
   );
-  const usual = layerDoses.find((dose) => dose.coefficient === 0)!.coherence.mean;
   const steered = layerDoses.filter((dose) => dose.coefficient !== 0);
-  const { layer, why } = chooseLayer(steered, usual);
+  const { layer, why } = chooseLayer(
+    steered,
+    layerDoses.find((dose) => dose.coefficient === 0)!,
+  );
 
   const grid = [...new Set([...coefficients, 0])];
   const doses = await run(
