@@ -30,7 +30,7 @@ function firstSentence(path: string): string {
     .join(' ')
     .trim();
   // a sentence ends at a full stop before a space; `e.g.` and file names go on
-  return /^.*?\.(?=\s|$)(?<!e\.g\.|i\.e\.)/.exec(text)?.[0].replace(/\.$/, "") ?? text;
+  return /^.*?\.(?=\s|$)(?<!e\.g\.|i\.e\.)/.exec(text)?.[0].replace(/\.$/, '') ?? text;
 }
 
 function folderMap(folder: string): string {
@@ -39,14 +39,23 @@ function folderMap(folder: string): string {
     .map((entry) => entry.name)
     .sort();
   const width = Math.max(...files.map((file) => file.length));
-  return [`${folder}/`, ...files.map((file) => `  ${file.padEnd(width)}  ${firstSentence(join('src', folder, file))}`)].join('\n');
+  return [
+    `${folder}/`,
+    ...files.map((file) => `  ${file.padEnd(width)}  ${firstSentence(join('src', folder, file))}`),
+  ].join('\n');
 }
 
-const folders = new Set(readdirSync('src', { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name));
+const folders = new Set(
+  readdirSync('src', { withFileTypes: true })
+    .filter((e) => e.isDirectory())
+    .map((e) => e.name),
+);
 const missing = [...folders].filter((folder) => !ORDER.includes(folder));
 if (missing.length > 0) throw new Error(`folders that the map does not know: ${missing.join(', ')}`);
 
-const map = `${MARK}\n\n\`\`\`\nsrc/\n${ORDER.filter((folder) => folders.has(folder.split('/')[0]!)).map(folderMap).join('\n')}\n\`\`\`\n`;
+const map = `${MARK}\n\n\`\`\`\nsrc/\n${ORDER.filter((folder) => folders.has(folder.split('/')[0]!))
+  .map(folderMap)
+  .join('\n')}\n\`\`\`\n`;
 let stale = false;
 for (const path of ['README.md', 'AGENTS.md']) {
   const page = readFileSync(path, 'utf8');

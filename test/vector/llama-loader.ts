@@ -11,10 +11,11 @@ import { openNative } from '../../src/engine/ffi.ts';
 const [path = '', strength = '1'] = process.argv.slice(2);
 const { libraries } = openNative((text) => process.stderr.write(text));
 const common = koffi.load(join(libraries.folder, 'libllama-common.so'), { global: true });
-const load = common.func('_Z26common_control_vector_loadRKSt6vectorI31common_control_vector_load_infoSaIS0_EE', 'void', [
-  'void *',
-  'void *',
-]);
+const load = common.func(
+  '_Z26common_control_vector_loadRKSt6vectorI31common_control_vector_load_infoSaIS0_EE',
+  'void',
+  ['void *', 'void *'],
+);
 
 const text = Buffer.from(`${path}\0`);
 const address = (buffer: Buffer | BigUint64Array): bigint => koffi.address(buffer);
