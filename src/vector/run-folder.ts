@@ -71,7 +71,12 @@ export async function openRunLog<T extends object>(
 ): Promise<RunLog<T>> {
   const log = await openJsonl(path); // cuts a torn last line off
   const rows = new Map<string, T>();
-  for await (const { value } of readJsonl(path, schema))
-    if (!rows.has(keyOf(value))) rows.set(keyOf(value), value);
+  try {
+    for await (const { value } of readJsonl(path, schema))
+      if (!rows.has(keyOf(value))) rows.set(keyOf(value), value);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
   return { rows: [...rows.values()], log };
 }
