@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
+import { bench } from './bench.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
@@ -10,7 +11,7 @@ import { tellError } from './kit/run.ts';
 export type Register = (program: Command) => void;
 
 /** The verbs, in the order of `persona --help`. */
-export const VERBS: readonly Register[] = [];
+export const VERBS: readonly Register[] = [bench];
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */
 export async function main(argv: readonly string[], verbs: readonly Register[] = VERBS): Promise<void> {
