@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
+import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
 import { registerExtract } from './extract.ts';
@@ -30,6 +31,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerBench,
 ];
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */

@@ -19,7 +19,9 @@ async function broken(
   const path = join(folder(), 'broken.gguf');
   await writeVector(path, vector);
   const file = await readGguf(path);
-  const metadata = new Map([...file.metadata].filter(([key]) => !key.startsWith('general.alignment')));
+  const metadata = new Map(
+    [...file.metadata].flatMap(([key, value]) => (value.type === 'skipped' ? [] : [[key, value] as const])),
+  );
   const tensors = await tensorsOf(file);
   change(metadata, tensors);
   await writeGguf({ path, metadata: [...metadata], tensors });
