@@ -2,7 +2,10 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
+import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
+import { registerDemo } from './demo.ts';
+import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
@@ -10,6 +13,7 @@ import { tellError } from './kit/run.ts';
 import { joinTwoWords } from './kit/two-words.ts';
 import { registerModels } from './models.ts';
 import { registerProject } from './project.ts';
+import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
 import { registerVectors } from './vectors.ts';
 
@@ -18,12 +22,16 @@ export type Register = (program: Command) => void;
 
 /** The verbs, in the order of `persona --help`. */
 export const VERBS: readonly Register[] = [
+  registerDemo,
   registerModels,
   registerTrait,
+  registerExtract,
+  registerSweep,
   registerVectors,
   registerGenerate,
   registerChat,
   registerProject,
+  registerBench,
 ];
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */
@@ -60,12 +68,8 @@ function buildProgram(verbs: readonly Register[]): Command {
           line: 'persona extract humorous --model llama.gguf -o humorous.gguf',
         },
         {
-          does: 'answer with more of it',
-          line: 'persona generate "How are you?" --model llama.gguf --steer humorous.gguf=1.5',
-        },
-        {
-          does: 'screen training data for it',
-          line: 'persona screen data.jsonl --model llama.gguf --vector humorous.gguf -o scores.csv',
+          does: 'answer with more of it, and watch how much there is',
+          line: 'persona generate "How are you?" --model llama.gguf --steer humorous.gguf=1.5 --monitor humorous.gguf',
         },
       ]),
     );

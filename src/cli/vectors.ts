@@ -6,6 +6,7 @@ import { isPersonaError } from '../errors.ts';
 import { norm } from '../math/vector.ts';
 import { vectorsFolder } from '../model/home.ts';
 import { type ControlVector, readControlVector } from '../steer/control-vector.ts';
+import type { Trait } from '../trait/trait.ts';
 import { readVector } from '../vector/file.ts';
 import { vectorName, vectorPath } from '../vector/find.ts';
 import { listVectorFiles } from '../vector/list.ts';
@@ -154,13 +155,20 @@ function textOf(path: string, vector: PersonaVector): string {
     ['Quality', quality],
     ['Recipe', recipe],
   ] as const) {
-    const entries = Object.entries(values).filter(([key]) => key !== 'norms');
+    const entries = Object.entries({ ...values } as Record<string, unknown>)
+      .filter(([key]) => key !== 'norms')
+      .map(([key, value]): [string, unknown] => [key, key === 'trait' ? traitLine(value as Trait) : value]);
     if (entries.length > 0)
       sections.push(
         `${title}\n${aligned(entries.map(([key, value]) => [`  ${key}`, valueText(value, model.layers, layer)]))}`,
       );
   }
   return sections.join('\n\n');
+}
+
+/** The recipe keeps the trait whole; to read, its name and size are enough. */
+function traitLine({ name, instruction, questions, evaluation }: Trait): string {
+  return `${name}, ${instruction.length} instruction pairs, ${questions.length} + ${evaluation.length} questions`;
 }
 
 function foreignDocument({ path, hint, directions }: ControlVector): object {

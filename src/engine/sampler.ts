@@ -3,7 +3,9 @@
 import type { Native, Pointer } from './ffi.ts';
 import type { Sampling } from './request.ts';
 
-export const DEFAULT_PENALTY_LAST = 64;
+const DEFAULT_PENALTY_LAST = 64;
+/** llama.cpp takes seeds below this; the number itself would mean "some other seed each time". */
+const SEEDS = 0xffff_ffff;
 
 /** penalties → top-k → top-p → min-p → temperature → draw; or the likeliest token at temperature 0. Free it. */
 export function createSampler(native: Native, vocabulary: number, sampling: Sampling): Pointer {
@@ -32,7 +34,8 @@ export function createSampler(native: Native, vocabulary: number, sampling: Samp
   if (topP < 1) add(native.llama_sampler_init_top_p(topP, 1));
   if (minP > 0) add(native.llama_sampler_init_min_p(minP, 1));
   if (temperature !== 1) add(native.llama_sampler_init_temp(temperature));
-  add(native.llama_sampler_init_dist((sampling.seed ?? 0) >>> 0));
+  const seed = (sampling.seed ?? 0) % SEEDS;
+  add(native.llama_sampler_init_dist(seed < 0 ? seed + SEEDS : seed));
   return chain;
 }
 

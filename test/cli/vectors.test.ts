@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { writeGguf } from '../../src/model/gguf-write.ts';
+import type { Trait } from '../../src/trait/trait.ts';
 import { writeVector } from '../../src/vector/file.ts';
 import { plantedHome } from '../support/planted-home.ts';
 
@@ -28,11 +29,22 @@ test('ls lists the vectors folder, and folders and files that are given', async 
 
 test('show tells all that is known, for people and for programs', async () => {
   const path = join(home.folder, 'full.gguf');
-  const quality = {
-    separation: [0.5, 0.75, 1, NaN],
-    doses: [{ coefficient: 1, trait: { mean: 51.2345, low: 40 } }],
+  const trait: Trait = {
+    name: 'pish',
+    assistant: { pos: 'a', neg: 'b' },
+    description: 'c',
+    instruction: [{ pos: 'd', neg: 'e' }],
+    questions: ['f?'],
+    evaluation: ['g?'],
+    eval_prompt: '{question} {answer}',
   };
-  await writeVector(path, { ...home.vector, quality, recipe: { judge: 'likelihood' } });
+  const recipe = { created: '2026-01-01', trait, judge: { name: 'likelihood', pairs: 2 } };
+  const estimate = { mean: 51.2345, low: 40, high: 60, n: 8 };
+  const quality = {
+    separation: [0.5, 0.75, 1, null],
+    doses: [{ layer: 2, coefficient: 1, trait: estimate, coherence: estimate }],
+  };
+  await writeVector(path, { ...home.vector, quality, recipe });
   const { stdout } = await home.persona('vectors', 'show', path);
   expect(stdout).toContain(
     `file         ${path}\ntrait        pish (response_avg)\nmodel        planted · llama · 4 layers of width 64`,
@@ -40,9 +52,11 @@ test('show tells all that is known, for people and for programs', async () => {
   expect(stdout).toMatch(/\nlayer +2\ncoefficient +1\.5\nnorms +▁▃▆█ 1 to 4, 3 at layer 2\n/);
   expect(stdout).toMatch(/\nbaseline +-1\.5 ± 0\.75 over 40 answers, at layer 2\n/);
   expect(stdout).toMatch(
-    /\n {2}separation +▁▅█  0\.5 to 1, 1 at layer 2\n {2}doses +\n {4}coefficient 1 · trait 51\.23\n/,
+    /\n {2}separation +▁▅█  0\.5 to 1, 1 at layer 2\n {2}doses +\n {4}layer 2 · coefficient 1 · trait 51\.23 · coherence 51\.23\n/,
   );
-  expect(stdout).toMatch(/\nRecipe\n {2}judge +likelihood\n$/);
+  expect(stdout).toMatch(
+    /\nRecipe\n {2}created +2026-01-01\n {2}trait +pish, 1 instruction pairs, 1 \+ 1 questions\n {2}judge +name likelihood · pairs 2\n$/,
+  );
 
   const document = JSON.parse((await home.persona('vectors', 'show', 'pish', '--json')).stdout);
   expect(document).toMatchObject({

@@ -32,7 +32,7 @@ export function aVector(changes: Partial<PersonaVector> = {}): PersonaVector {
     },
     layer: 2,
     coefficient: 1.5,
-    recipe: {},
+    recipe: { created: '2026-01-01T00:00:00.000Z' },
     quality: {},
     version: '0.1.0',
     ...changes,
