@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
+import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
 import { registerExtract } from './extract.ts';
@@ -30,6 +31,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerBench,
 ];
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */
@@ -63,15 +65,11 @@ function buildProgram(verbs: readonly Register[]): Command {
         { does: 'the whole way on a small model: find a trait, watch it, steer it', line: 'persona demo' },
         {
           does: 'find the direction of a trait',
-          line: 'persona extract humor --model llama.gguf -o humor.gguf',
+          line: 'persona extract humorous --model llama.gguf -o humorous.gguf',
         },
         {
-          does: 'answer with more of it',
-          line: 'persona generate "How are you?" --model llama.gguf --steer humor.gguf=1.5',
-        },
-        {
-          does: 'screen training data for it',
-          line: 'persona screen data.jsonl --model llama.gguf --vector humor.gguf -o scores.csv',
+          does: 'answer with more of it, and watch how much there is',
+          line: 'persona generate "How are you?" --model llama.gguf --steer humorous.gguf=1.5 --monitor humorous.gguf',
         },
       ]),
     );

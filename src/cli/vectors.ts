@@ -6,6 +6,7 @@ import { isPersonaError } from '../errors.ts';
 import { norm } from '../math/vector.ts';
 import { vectorsFolder } from '../model/home.ts';
 import { type ControlVector, readControlVector } from '../steer/control-vector.ts';
+import type { Trait } from '../trait/trait.ts';
 import { readVector } from '../vector/file.ts';
 import { vectorName, vectorPath } from '../vector/find.ts';
 import { listVectorFiles } from '../vector/list.ts';
@@ -62,15 +63,18 @@ async function listed(session: Session, paths: readonly string[]): Promise<void>
     files.push(...(folder ? await listVectorFiles(path) : [path]));
   }
   const vectors = await Promise.all(files.map(describeFile));
-  const rows = vectors.map(({ name, trait, model, layer, coefficient, problem }) =>
-    problem === undefined
-      ? [name, trait, model, layer ?? '–', coefficient === null ? '–' : plain(coefficient!)]
-      : [name, `(${problem})`],
-  );
+  const usable = vectors.filter(({ problem }) => problem === undefined);
+  const rows = usable.map(({ name, trait, model, layer, coefficient }) => [
+    name,
+    trait,
+    model,
+    layer ?? '–',
+    coefficient == null ? '–' : plain(coefficient),
+  ]);
+  const parts = usable.length > 0 ? [table(['vector', 'trait', 'model', 'layer', 'coefficient'], rows)] : [];
+  for (const { path, problem } of vectors) if (problem !== undefined) parts.push(`${path}: ${problem}`);
   const text =
-    vectors.length === 0
-      ? `No vectors yet in ${vectorsFolder()}: persona extract TRAIT`
-      : table(['vector', 'trait', 'model', 'layer', 'coefficient'], rows);
+    parts.length > 0 ? parts.join('\n') : `No vectors yet in ${vectorsFolder()}: persona extract TRAIT`;
   session.result({ vectors }, text);
 }
 
@@ -151,13 +155,20 @@ function textOf(path: string, vector: PersonaVector): string {
     ['Quality', quality],
     ['Recipe', recipe],
   ] as const) {
-    const entries = Object.entries(values).filter(([key]) => key !== 'norms');
+    const entries = Object.entries({ ...values } as Record<string, unknown>)
+      .filter(([key]) => key !== 'norms')
+      .map(([key, value]): [string, unknown] => [key, key === 'trait' ? traitLine(value as Trait) : value]);
     if (entries.length > 0)
       sections.push(
         `${title}\n${aligned(entries.map(([key, value]) => [`  ${key}`, valueText(value, model.layers, layer)]))}`,
       );
   }
   return sections.join('\n\n');
+}
+
+/** The recipe keeps the trait whole; to read, its name and size are enough. */
+function traitLine({ name, instruction, questions, evaluation }: Trait): string {
+  return `${name}, ${instruction.length} instruction pairs, ${questions.length} + ${evaluation.length} questions`;
 }
 
 function foreignDocument({ path, hint, directions }: ControlVector): object {
@@ -201,15 +212,30 @@ function perLayer(values: readonly number[], layer: number | undefined, unit = '
   return `${sparkline(values)} ${span}${chosen}`;
 }
 
-/** One line for a plain JSON value; numbers per layer become a curve. */
+/** A plain JSON value for people: numbers per layer become a curve, a list of objects one line each. */
 function valueText(value: unknown, layers: number, layer: number | undefined): string {
-  if (typeof value === 'number') return plain(value);
-  if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.length === layers && layers > 1) {
     const numbers = value.map((item: unknown) => (typeof item === 'number' ? item : NaN));
     if (numbers.some(Number.isFinite)) return perLayer(numbers, layer);
   }
-  return JSON.stringify(value, (_, item: unknown) => (typeof item === 'number' ? Number(plain(item)) : item));
+  if (Array.isArray(value) && value.length > 0 && value.every((item) => isObject(item)))
+    return value.map((item) => `\n    ${inline(item)}`).join('');
+  return inline(value);
+}
+
+/** inline({ layer: 18, trait: { mean: 51.23456, low: 40, high: 60, n: 8 } }) = 'layer 18 · trait 51.23' */
+function inline(value: unknown): string {
+  if (typeof value === 'number') return plain(value);
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) return value.map(inline).join(', ');
+  if (!isObject(value)) return String(value);
+  if (typeof value['mean'] === 'number') return plain(value['mean']);
+  const entries = Object.entries(value).map(([key, item]) => `${key} ${inline(item)}`);
+  return entries.join(' · ');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Four digits are enough to read. plain(1.2999999523) = '1.3' */

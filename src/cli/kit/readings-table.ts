@@ -37,7 +37,7 @@ export function readingsTable(
   const pushes = watches.flatMap(({ name, vector, layer }) => {
     const push = pushOn(layer, direction(vector, layer), edits);
     if (Math.abs(push) < 0.5 * 10 ** -digits) return [];
-    return `${push < 0 ? '' : '+'}${figure(push)} of ${name} at layer ${layer} is the steering itself`;
+    return `of ${name} at layer ${layer}, ${push < 0 ? '' : '+'}${figure(push)} is the push of the steering itself`;
   });
   return [table(header, rows), ...pushes].join('\n');
 }

@@ -14,6 +14,7 @@ export function streamTo(
   session: Session,
   watches: readonly Watch[],
   steering: Steering,
+  { legend: wanted = true }: { /** @default true */ legend?: boolean } = {},
 ): { events: (events: TokenEvent[]) => void; end: (answered: Answer) => void } {
   const [watch, ...more] = watches;
   const { baseline } = watch?.vector ?? {};
@@ -30,10 +31,9 @@ export function streamTo(
     end({ text, persona }) {
       if (!text.endsWith('\n')) session.stream('\n');
       if (persona === undefined) return;
-      const legend = colored ? heatLegend(watch.vector.trait, session.colors.human) : '';
-      session.human(
-        `\n${legend === '' || depth === 'none' ? '' : `${legend}\n`}${readingsTable(watches, [{ persona }], steering.edits)}`,
-      );
+      const legend = wanted && depth !== 'none' ? heatLegend(watch!.vector.trait, session.colors.human) : '';
+      const table = readingsTable(watches, [{ persona }], steering.edits);
+      session.human(`\n${legend}${legend === '' ? '' : '\n'}${table}`);
     },
   };
 }

@@ -19,7 +19,7 @@ export const COMMANDS = `  /steer SPEC …    steer this way from now on; /steer
   /system TEXT     begin anew with this system message; /system off: without one
   /reset           begin anew
   /help            this
-  /quit            end; so does Ctrl-D, and Ctrl-C while nothing is being said
+  /quit            end; so does Ctrl-D, and Ctrl-C on an empty line
 Ctrl-C during a reply ends the reply only.
 `;
 
@@ -47,7 +47,7 @@ export async function talk(
   given: Talk,
   { input, output }: Terminal = { input: process.stdin, output: process.stdout },
 ): Promise<void> {
-  const state = { ...given, history: [] as ChatMessage[], turn: 0 };
+  const state = { ...given, history: [] as ChatMessage[], turn: 0, legendOf: undefined as Watch | undefined };
   const interactive = input.isTTY === true && output.isTTY === true;
   const lines = openLines(input, interactive ? output : undefined, session.signal);
   if (interactive) session.human('Talk; /help lists commands, Ctrl-D ends.');
@@ -80,7 +80,8 @@ export async function talk(
       { role: 'user', content: text },
     ];
     const stop = new AbortController();
-    const shown = streamTo(session, watches, steering);
+    const shown = streamTo(session, watches, steering, { legend: state.legendOf !== watches[0] });
+    state.legendOf = watches[0];
     let said = '';
     lines.interrupt = () => stop.abort(new PersonaError('ABORTED', 'the reply was stopped'));
     try {
@@ -192,11 +193,16 @@ function openLines(
   });
   reader.on('close', () => {
     ended = true;
+    output?.write('\n');
     asking?.();
   });
   reader.on('SIGINT', () => {
     if (lines.interrupt) lines.interrupt();
-    else reader.close();
+    else if (reader.line === '') reader.close();
+    else {
+      reader.write(null, { ctrl: true, name: 'e' }); // to the end of what is typed,
+      reader.write(null, { ctrl: true, name: 'u' }); // and all before it away
+    }
   });
   const stop = (): void => reader.close();
   signal.addEventListener('abort', stop, { once: true });
@@ -207,7 +213,7 @@ function openLines(
       if (waiting.length === 0 && !ended) {
         await new Promise<void>((resolve) => {
           asking = resolve;
-          if (shown !== undefined) reader.prompt();
+          if (shown !== undefined) reader.prompt(true);
         });
         asking = undefined;
       }
