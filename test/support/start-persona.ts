@@ -13,11 +13,12 @@ export interface Running {
   ended: Promise<Ended>;
 }
 
+/** The planted model of the folder, exact and without a crowd of threads. */
+export const PLANTED: readonly string[] =
+  '--model planted.gguf --threads 1 --parallel 2 --cache-type f32'.split(' ');
+
 /** Options that keep a run on the planted model to seconds, with its steering doses. */
-export const SMALL: readonly string[] = [
-  ...['--model', 'planted.gguf', '--threads', '1', '--parallel', '2', '--cache-type', 'f32'],
-  ...['--max-tokens', '10', '--coefficients', '-0.2,0,0.2'],
-];
+export const SMALL: readonly string[] = [...PLANTED, '--max-tokens', '20', '--coefficients', '-0.2,0,0.2'];
 
 /** Puts the planted model and its trait into a folder: planted.gguf, planted.json. */
 export async function preparePlanted(cwd: string): Promise<void> {
