@@ -40,7 +40,7 @@ const SIZES: Omit<ExtractOptions, 'run'> = {
 export function registerDemo(program: Command): void {
   const command = program
     .command('demo')
-    .argument('[trait]', 'a shipped trait', 'optimistic')
+    .argument('[trait]', 'a shipped trait, or the path of a trait file', 'optimistic')
     .description('the whole way on a small model, in a few minutes: find a trait, steer it, watch it')
     .addOption(new Option('--run <folder>', 'where rows, vector and report go').default('demo-run'));
   addModelOptions(command);

@@ -96,7 +96,7 @@ export function registerExtract(program: Command): void {
     .option('--coefficients <list>', 'tried at the chosen layer (default: -2,-1,0,1,2,3)', numbers)
     .option(
       '--sweep-questions <n>',
-      'extraction questions asked at each setting (default: 6 for comparing layers, then 10; on a GPU 10 and 20)',
+      'of those, asked at each setting of the sweep (default: up to 6 for layers, 10 for coefficients; on a GPU 10 and 20)',
       integer({ min: 1, max: 20 }),
     );
   addModelOptions(command);

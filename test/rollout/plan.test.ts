@@ -14,7 +14,16 @@ describe('the plan of rollouts', () => {
     const plan = planRollouts(aTrait(), { questions: 2, samples: 2 });
     const runs = plan.map(({ side, instructionIndex }) => `${instructionIndex}${side}`);
     expect(runs.filter((run, i) => run !== runs[i - 1])).toEqual([
-      ...['0pos', '0neg', '1pos', '1neg', '2pos', '2neg', '3pos', '3neg', '4pos', '4neg'],
+      '0pos',
+      '0neg',
+      '1pos',
+      '1neg',
+      '2pos',
+      '2neg',
+      '3pos',
+      '3neg',
+      '4pos',
+      '4neg',
     ]);
     expect(plan.slice(0, 4).map(({ id }) => id)).toEqual([
       '0_pos_0_0',

@@ -52,9 +52,18 @@ describe('the layer', () => {
 
   test('of several doses, the largest that leaves some layer whole decides', () => {
     const doses = [
-      ...[dose(1, -3, 0, 10), dose(1, 3, 100, 10), dose(2, -3, 0, 20), dose(2, 3, 100, 20)],
-      ...[dose(1, -2, 45, 75), dose(1, 2, 65, 75), dose(2, -2, 20, 50), dose(2, 2, 90, 50)],
-      ...[dose(1, -1, 49, 80), dose(1, 1, 51, 80), dose(2, -1, 40, 80), dose(2, 1, 60, 80)],
+      dose(1, -3, 0, 10),
+      dose(1, 3, 100, 10),
+      dose(2, -3, 0, 20),
+      dose(2, 3, 100, 20),
+      dose(1, -2, 45, 75),
+      dose(1, 2, 65, 75),
+      dose(2, -2, 20, 50),
+      dose(2, 2, 90, 50),
+      dose(1, -1, 49, 80),
+      dose(1, 1, 51, 80),
+      dose(2, -1, 40, 80),
+      dose(2, 1, 60, 80),
     ];
     const { layer, why } = chooseLayer(doses, UNSTEERED);
     expect(layer).toBe(1);

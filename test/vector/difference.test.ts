@@ -63,9 +63,9 @@ describe('separation', () => {
   });
 
   test('a direction that is turned round between the halves is worse than blind', () => {
-    const turned = rollouts(1, 8).map((item) => {
-      const side = item.questionIndex % 2 === 0 ? item.side : item.side === 'pos' ? 'neg' : 'pos';
-      return { ...item, side } as SideMean;
+    const turned = rollouts(1, 8).map((item): SideMean => {
+      const other = item.side === 'pos' ? 'neg' : 'pos';
+      return { ...item, side: item.questionIndex % 2 === 0 ? item.side : other };
     });
     expect(separation(turned, layers, d)[1]).toBe(0);
   });
