@@ -3,12 +3,10 @@
  * min-p → temperature → draw. In JavaScript, since the native chain takes 6 to 10 % of a step on a vocabulary of 50 000.
  */
 
-import { drawFromAll, indexOfLargest, largest, sumOfExps, type Ranked } from './logits.ts';
+import { draw, indexOfLargest, largest, nucleusFloor } from './logits.ts';
 import type { Sampling } from './request.ts';
 
 const DEFAULT_PENALTY_LAST = 64;
-/** The likeliest tokens looked at first for top-p; more when they do not add up to p. */
-const NUCLEUS = 64;
 
 export class Sampler {
   readonly #sampling: Required<Omit<Sampling, 'seed'>>;
@@ -33,11 +31,10 @@ export class Sampler {
   draw(logits: Float32Array): number {
     const { temperature, topK, topP, minP, penaltyLast } = this.#sampling;
     const values = this.#penalised(logits);
-    let token: number;
-    if (temperature === 0) token = indexOfLargest(values);
-    else if (topK === 0 && topP === 1 && minP === 0)
-      token = drawFromAll(values, temperature, this.#uniform());
-    else token = drawFrom(candidates(values, topK, topP, minP), temperature, this.#uniform());
+    const token =
+      temperature === 0
+        ? indexOfLargest(values)
+        : draw(values, smallestKept(values, topK, topP, minP), temperature, this.#uniform());
     this.#recent.push(token);
     if (this.#recent.length > penaltyLast) this.#recent.shift();
     return token;
@@ -57,49 +54,17 @@ export class Sampler {
   }
 }
 
-/** What top-k, top-p and min-p leave, likeliest first. */
-export function candidates(logits: Float32Array, topK: number, topP: number, minP: number): Ranked[] {
-  let kept: Ranked[];
+/** The smallest logit that top-k, top-p and min-p leave; of equal ones all. */
+export function smallestKept(logits: Float32Array, topK: number, topP: number, minP: number): number {
+  let floor = -Infinity;
   if (topK > 0) {
-    kept = largest(logits, topK);
-    if (topP < 1) kept = nucleus(kept, topP * weightOf(kept)) ?? kept;
-  } else {
-    // without top-k, p is of the whole distribution
-    const enough = topP < 1 ? topP * sumOfExps(logits, logits[indexOfLargest(logits)]!) : Infinity;
-    const floor = Math.log(minP);
-    let found: Ranked[] | undefined;
-    for (let n = NUCLEUS; ; n *= 4) {
-      kept = largest(logits, n);
-      found = nucleus(kept, enough);
-      // all that min-p leaves is there, too, once something below it is
-      if (found || kept.length < n || kept.at(-1)!.logit < kept[0]!.logit + floor) break;
-    }
-    kept = found ?? kept;
+    const kept = Float32Array.from(largest(logits, topK), ({ logit }) => logit);
+    floor = topP < 1 ? nucleusFloor(kept, topP) : kept.at(-1)!;
+  } else if (topP < 1) {
+    floor = nucleusFloor(logits, topP);
   }
-  const least = kept[0]!.logit + Math.log(minP);
-  return kept.filter(({ logit }) => logit >= least);
-}
-
-/** The shortest beginning that weighs enough, at least one; undefined where all of them do not. */
-function nucleus(ranked: readonly Ranked[], enough: number): Ranked[] | undefined {
-  let sum = 0;
-  for (const [i, { logit }] of ranked.entries()) {
-    sum += Math.exp(logit - ranked[0]!.logit);
-    if (sum >= enough) return ranked.slice(0, i + 1);
-  }
-  return undefined;
-}
-
-function weightOf(ranked: readonly Ranked[]): number {
-  return ranked.reduce((sum, { logit }) => sum + Math.exp(logit - ranked[0]!.logit), 0);
-}
-
-function drawFrom(ranked: readonly Ranked[], temperature: number, uniform: number): number {
-  const weights = ranked.map(({ logit }) => Math.exp((logit - ranked[0]!.logit) / temperature));
-  let left = uniform * weights.reduce((sum, weight) => sum + weight);
-  let at = 0;
-  while (at < weights.length - 1 && left >= weights[at]!) left -= weights[at++]!;
-  return ranked[at]!.token;
+  if (minP === 0) return floor;
+  return Math.max(floor, logits[indexOfLargest(logits)]! + Math.log(minP));
 }
 
 /** Uniform in [0, 1), the same for the same seed; any whole number is one. (sfc32) */

@@ -1,8 +1,8 @@
 /** The arithmetic of sampling against its plain definitions. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { drawFromAll, indexOfLargest, largest, logSumExp } from '../../src/engine/logits.ts';
-import { candidates, Sampler } from '../../src/engine/sampler.ts';
+import { draw, indexOfLargest, largest, logSumExp } from '../../src/engine/logits.ts';
+import { Sampler, smallestKept } from '../../src/engine/sampler.ts';
 
 const f32 = (...values: number[]): Float32Array => new Float32Array(values);
 const rows = fc
@@ -49,7 +49,7 @@ test('the largest are what sorting gives', () => {
 test('drawing from all goes through the tokens in order, each as wide as its probability', () => {
   fc.assert(
     fc.property(rows, uniform, fc.constantFrom(0.3, 1, 2), (logits, at, temperature) => {
-      const token = drawFromAll(logits, temperature, at);
+      const token = draw(logits, -Infinity, temperature, at);
       const shares = probabilities(logits, temperature);
       const before = shares.slice(0, token).reduce((a, b) => a + b, 0);
       expect(at).toBeGreaterThanOrEqual(before - 1e-9);
@@ -57,13 +57,17 @@ test('drawing from all goes through the tokens in order, each as wide as its pro
     }),
     { numRuns: 300 },
   );
-  expect(drawFromAll(f32(5), 1, 0.999999)).toBe(0);
-  expect(drawFromAll(f32(0, -Infinity, 0), 1, 0.5)).toBe(2);
+  expect(draw(f32(5), -Infinity, 1, 0.999999)).toBe(0);
+  expect(draw(f32(0, -Infinity, 0), -Infinity, 1, 0.5)).toBe(2);
+  expect(draw(f32(1, 0, 1, 0), 1, 1, 1 - 2 ** -53)).toBe(2);
 });
 
 describe('what is left to draw from', () => {
-  const kept = (logits: Float32Array, topK: number, topP: number, minP: number): number[] =>
-    candidates(logits, topK, topP, minP).map(({ token }) => token);
+  /** likeliest first */
+  const kept = (logits: Float32Array, topK: number, topP: number, minP: number): number[] => {
+    const floor = smallestKept(logits, topK, topP, minP);
+    return ranked(logits).filter((token) => logits[token]! >= floor);
+  };
 
   test('by hand: probabilities 0.5, 0.25, 0.15, 0.1', () => {
     const logits = Float32Array.from([0.1, 0.5, 0.15, 0.25], Math.log);
