@@ -3,7 +3,7 @@
 import { PersonaError } from '../errors.ts';
 import { target, type Job } from './job.ts';
 import type { NativeModel } from './native-model.ts';
-import { finishMeans } from './reads.ts';
+import { finishMeans, finishNorms } from './reads.ts';
 import type { EngineResult, TokenEvent } from './request.ts';
 import { largest, logSumExp } from './logits.ts';
 
@@ -81,6 +81,7 @@ export function isDone(job: Job): boolean {
 
 export function resultOf(job: Job, model: NativeModel): EngineResult {
   const { means, projections } = job.reads;
+  const norms = means && finishNorms(means);
   const { answer, topLogprobs } = job.request;
   return {
     tokens: job.answer,
@@ -91,6 +92,7 @@ export function resultOf(job: Job, model: NativeModel): EngineResult {
     editsApplied: job.edits.map((edit) => edit.applied),
     ...(topLogprobs === undefined ? {} : { logprobs: job.logprobs }),
     ...(means ? { means: finishMeans(means), meanLayers: means.layers } : {}),
+    ...(norms ? { residualNorms: norms } : {}),
     ...(projections.length === 0 ? {} : { projections: projections.map(({ result }) => result) }),
   };
 }

@@ -98,7 +98,7 @@ async function verify(engine: Engine, layer: number, direction: Float32Array): P
 function sameSpeech(a: EngineResult, b: EngineResult): boolean {
   const x = a.logprobs![0]!.top;
   const y = b.logprobs![0]!.top;
-  return x.every((entry, i) => entry.token === y[i]?.token && Math.abs(entry.logprob - y[i]!.logprob) < 1e-6);
+  return x.every((entry, i) => entry.token === y[i]?.token && Math.abs(entry.logprob - y[i].logprob) < 1e-6);
 }
 
 function norm(a: Float32Array): number {

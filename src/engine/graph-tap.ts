@@ -73,7 +73,7 @@ export class GraphTap implements Disposable {
       if (words[i] === this.callback.address && words[i + 1] === COOKIE) hits.push(i);
     }
     // Where it is not found just once the tap stays on: slower, never wrong.
-    if (hits.length === 1) this.#switch = words.subarray(hits[0]!, hits[0]! + 1);
+    if (hits.length === 1) this.#switch = words.subarray(hits[0], hits[0]! + 1);
   }
 
   get on(): boolean {

@@ -17,6 +17,8 @@ export interface MeanState {
   promptCount: number;
   answerSum: Float64Array;
   answerCount: number;
+  /** Σ‖h‖ over answer tokens, (layers) */
+  answerNorms: Float64Array;
   promptLast: Float32Array;
 }
 
@@ -61,6 +63,7 @@ export function createReads(request: EngineRequest, layers: number, d: number): 
       promptCount: 0,
       answerSum: new Float64Array(kinds.has('response_avg') ? size : 0),
       answerCount: 0,
+      answerNorms: new Float64Array(kinds.has('response_avg') ? wanted.length : 0),
       promptLast: new Float32Array(kinds.has('prompt_last') ? size : 0),
     };
     const parts =
@@ -111,7 +114,11 @@ export function takeRow(
   if (means && row !== undefined) {
     const { kinds } = means;
     if (part === ANSWER) {
-      if (kinds.has('response_avg')) addInto(means.answerSum, row * d, rows, offset, d);
+      if (kinds.has('response_avg')) {
+        addInto(means.answerSum, row * d, rows, offset, d);
+        const values = rows.subarray(offset, offset + d);
+        means.answerNorms[row] = means.answerNorms[row]! + Math.sqrt(dotAt(values, 0, values, d));
+      }
     } else {
       if (kinds.has('prompt_avg')) addInto(means.promptSum, row * d, rows, offset, d);
       if (part === LAST && kinds.has('prompt_last'))
@@ -136,6 +143,12 @@ export function countRows(means: MeanState, position: number, count: number, pro
   const inPrompt = Math.max(0, Math.min(count, promptLength - position));
   means.promptCount += inPrompt;
   means.answerCount += count - inPrompt;
+}
+
+/** Mean residual norm over answer tokens, (layers); undefined for an empty answer. */
+export function finishNorms(means: MeanState): Float32Array | undefined {
+  if (!means.kinds.has('response_avg') || means.answerCount === 0) return undefined;
+  return Float32Array.from(means.answerNorms, (x) => x / means.answerCount);
 }
 
 /** The finished means; an empty answer has no response mean. */

@@ -134,6 +134,8 @@ export interface EngineResult {
   /** (layers.length × d), row by row, in the order of the request's layers */
   means?: Partial<Record<MeanKind, Float32Array>>;
   meanLayers?: number[];
+  /** mean norm of the residual stream over answer tokens, in the order of `meanLayers`; with `response_avg` only */
+  residualNorms?: Float32Array;
   projections?: ProjectionResult[];
   /** per edit: at how many token positions it changed the stream. Positions that came from the cache are not counted,
    *  nor those where nothing that was asked for depends on it. */

@@ -92,7 +92,7 @@ const anyStops = fc.array(
 /** Cuts bytes into tokens at the given places. */
 function cut(bytes: Uint8Array, places: number[]): Uint8Array[] {
   const at = [0, ...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
-  return at.slice(1).map((end, i) => bytes.subarray(at[i]!, end));
+  return at.slice(1).map((end, i) => bytes.subarray(at[i], end));
 }
 
 /** The text up to the stop string that is whole first; of those that are whole at once, the one that began first. */
@@ -108,7 +108,7 @@ test('however text is cut into single characters, what is told adds up to the te
   fc.assert(
     fc.property(letters, anyStops, (text, stops) => {
       const answer = new AnswerText(stops);
-      const parts = [...text].map((character) => answer.push(Buffer.from(character)));
+      const parts = Array.from(text).map((character) => answer.push(Buffer.from(character)));
       parts.push(answer.end());
       expect(parts.join('')).toBe(answer.text);
       expect(answer.text).toBe(upToStop(text, stops));

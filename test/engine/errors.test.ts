@@ -19,7 +19,7 @@ describe('requests', () => {
   const cap: Edit = { op: 'cap', layer: 1, direction, above: 1 };
   const withEdit = (edit: Partial<Edit>): EngineRequest => ({
     prompt,
-    edits: [add, { ...add, ...edit } as Edit],
+    edits: [add, { ...add, ...edit }],
   });
   const holed = direction.with(3, NaN);
   const read = { name: 'p', layer: 1, direction };
@@ -164,7 +164,7 @@ describe('requests', () => {
       message: 'prompt of 200 tokens + answer of up to 57 = 257; a request has 256',
       remedy: 'shorten the prompt, lower the answer length, or raise --context',
     });
-    const fits = { prompt: 'x'.repeat(200), maxTokens: 56, ...GREEDY, ...{ projections: [read] } };
+    const fits = { prompt: 'x'.repeat(200), maxTokens: 56, ...GREEDY, projections: [read] };
     expect((await tiny.engine.run(fits)).tokens).toHaveLength(56);
     const given = tiny.engine.run({ prompt, answer: 'x'.repeat(252) });
     await expect(given).rejects.toMatchObject({ code: 'CONTEXT_FULL' });

@@ -2,12 +2,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openEngine, type Engine } from '../../src/engine/engine.ts';
 import type { EngineRequest, EngineResult } from '../../src/engine/request.ts';
-import { realModel } from '../real-model.ts';
+import { resolveModel } from '../../src/model/pull.ts';
 import { noise, noiseArray } from '../tiny/noise.ts';
 import { expectApart, expectClose, expectSameReads, likelihoods } from './tiny-engine.ts';
 import { GREEDY } from './tiny-values.ts';
 
-const modelPath = realModel();
+/** The default model; PERSONA_TEST_MODEL names another. */
+const { path: modelPath } = await resolveModel(process.env.PERSONA_TEST_MODEL);
 /** Products of quantised weights round differently with the number of rows. */
 const TOLERANCE = 0.03;
 
@@ -17,11 +18,11 @@ const ask = (i: number): string =>
     topics[i % topics.length]
   }${'!'.repeat(1 + (i >> 3))}<|im_end|>\n<|im_start|>assistant\n`;
 
-describe.skipIf(modelPath === undefined)('a real model', { timeout: 600_000 }, () => {
+describe('a real model', { timeout: 600_000 }, () => {
   let byCallback: Engine;
   let engine: Engine;
   beforeAll(async () => {
-    const options = { modelPath: modelPath!, parallel: 16, context: 256 };
+    const options = { modelPath, parallel: 16, context: 256 };
     byCallback = await openEngine({ ...options, readVia: 'callback' });
     engine = await openEngine(options);
   }, 120_000);
@@ -101,7 +102,7 @@ describe.skipIf(modelPath === undefined)('a real model', { timeout: 600_000 }, (
     });
     // while writing, the sixteen share every step
     const texts = await Promise.all(
-      requests.map(({ answer: _, ...request }) => engine.run({ ...request, maxTokens: 16, ...GREEDY })),
+      requests.map(({ prompt, edits }) => engine.run({ prompt, edits: edits!, maxTokens: 16, ...GREEDY })),
     );
     const alonePlain = await engine.run({ prompt: ask(0), maxTokens: 16, ...GREEDY });
     expect(texts[0]!.tokens).not.toEqual(alonePlain.tokens);

@@ -1,0 +1,61 @@
+/** Rates of the engine, from outside: what its caller gets, messages between the processes included. */
+
+import type { Engine } from '../../engine/engine.ts';
+import type { EngineRequest } from '../../engine/request.ts';
+
+/** The engine goes on taking what was last taken from a graph for 64 steps; after these it is as if freshly started. */
+const SETTLE_TOKENS = 80;
+
+export const GREEDY = { temperature: 0 } as const;
+
+/** Makes the engine forget what it had to read or edit before, so that each measurement starts from the same state. */
+export async function settle(engine: Engine, signal: AbortSignal): Promise<void> {
+  await engine.run({ prompt: [0], maxTokens: SETTLE_TOKENS, sampling: GREEDY, ignoreEnd: true }, { signal });
+}
+
+/**
+ * Tokens a second, all requests together, while all of them are decoding: from when the last one has told of its
+ * first token to when the first one has told of its last. (A model so fast that the first one ends before the last one
+ * began is measured over all of the time.)
+ */
+export async function decodeRate(
+  engine: Engine,
+  requests: readonly EngineRequest[],
+  signal: AbortSignal,
+): Promise<number> {
+  await settle(engine, signal);
+  const arrivals: number[] = [];
+  const first: number[] = [];
+  const last: number[] = [];
+  await Promise.all(
+    requests.map((request, i) =>
+      engine.run(request, {
+        signal,
+        onEvents(events) {
+          const now = performance.now();
+          first[i] ??= now;
+          last[i] = now;
+          for (const _ of events) arrivals.push(now);
+        },
+      }),
+    ),
+  );
+  const together = Math.max(...first) < Math.min(...last);
+  const from = together ? Math.max(...first) : Math.min(...first);
+  const to = together ? Math.min(...last) : Math.max(...last);
+  const told = arrivals.filter((at) => at > from && at <= to).length;
+  return (told * 1000) / (to - from);
+}
+
+/** Units of work a second, from the first request handed in to the last one answered. */
+export async function wholeRate(
+  engine: Engine,
+  requests: readonly EngineRequest[],
+  units: number,
+  signal: AbortSignal,
+): Promise<number> {
+  await settle(engine, signal);
+  const begun = performance.now();
+  await Promise.all(requests.map((request) => engine.run(request, { signal })));
+  return (units * 1000) / (performance.now() - begun);
+}
