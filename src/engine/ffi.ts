@@ -157,6 +157,9 @@ const llamaFunctions = {
   llama_batch_free: 'void llama_batch_free(llama_batch batch)',
   llama_decode: 'int32_t llama_decode(void *ctx, llama_batch batch)',
   llama_get_logits_ith: 'void *llama_get_logits_ith(void *ctx, int32_t i)',
+  // for the bare loop that benchmarks compare with; answers are drawn in sampler.ts
+  llama_sampler_init_greedy: 'void *llama_sampler_init_greedy()',
+  llama_sampler_sample: 'int32_t llama_sampler_sample(void *sampler, void *ctx, int32_t i)',
   llama_set_adapter_cvec:
     'int32_t llama_set_adapter_cvec(void *ctx, const float *data, size_t length, int32_t n_embd, int32_t il_start, int32_t il_end)',
 } as const;
