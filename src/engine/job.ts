@@ -4,12 +4,11 @@ import { createHash } from 'node:crypto';
 import { PersonaError } from '../errors.ts';
 import { AnswerText } from './answer-text.ts';
 import { compileEdits, touchesPrompt, type CompiledEdit } from './edits.ts';
-import type { Pointer } from './ffi.ts';
 import type { NativeModel } from './native-model.ts';
 import { ANSWER, partOf, SCOPE_PARTS } from './part.ts';
 import { createReads, type ReadState } from './reads.ts';
 import type { EngineRequest, FinishReason, TokenEvent, TokenLogprobs } from './request.ts';
-import { createSampler } from './sampler.ts';
+import { Sampler } from './sampler.ts';
 import type { Slot } from './slots.ts';
 
 export interface Job {
@@ -32,7 +31,7 @@ export interface Job {
   prefixKey: string;
   /** prompt lengths at which prompt sums are kept for others */
   checkpointsAt: number[];
-  sampler: Pointer | undefined;
+  sampler: Sampler;
   text: AnswerText;
   pieces: string[];
   logprobs: TokenLogprobs[];
@@ -95,7 +94,7 @@ export function createJob(
     depth,
     prefixKey: prefixKey(edits),
     checkpointsAt: [],
-    sampler: samples ? createSampler(model.native, model.info.vocabulary, request.sampling ?? {}) : undefined,
+    sampler: new Sampler(request.sampling ?? {}),
     text: new AnswerText(request.stop ?? []),
     pieces: [],
     logprobs: [],

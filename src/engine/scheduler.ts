@@ -215,8 +215,6 @@ export class Scheduler implements Disposable {
   }
 
   #release(job: Job): void {
-    if (job.sampler) this.#model.native.llama_sampler_free(job.sampler);
-    job.sampler = undefined;
     if (job.slot) {
       job.slot.busy = false;
       job.slot.lastUsed = this.#clock;
