@@ -25,7 +25,7 @@ export function predict(job: Job, position: number, row: number, model: NativeMo
     keepLogprobs(job, job.answer[position - job.prompt.length + 1]!, logits, model);
     return;
   }
-  const token = job.sampler.draw(logits);
+  const token = job.sampler!.pick(row);
   if (model.endsGeneration(token) && !request.ignoreEnd) job.finish = 'stop';
   else {
     if (request.topLogprobs !== undefined) keepLogprobs(job, token, logits, model);

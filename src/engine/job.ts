@@ -8,7 +8,7 @@ import type { NativeModel } from './native-model.ts';
 import { ANSWER, partOf, SCOPE_PARTS } from './part.ts';
 import { createReads, type ReadState } from './reads.ts';
 import type { EngineRequest, FinishReason, TokenEvent, TokenLogprobs } from './request.ts';
-import { Sampler } from './sampler.ts';
+import { createSampler, type Sampler } from './sampler.ts';
 import type { Slot } from './slots.ts';
 
 export interface Job {
@@ -31,7 +31,8 @@ export interface Job {
   prefixKey: string;
   /** prompt lengths at which prompt sums are kept for others */
   checkpointsAt: number[];
-  sampler: Sampler;
+  /** none where the answer is given; freed with the job */
+  sampler: Sampler | undefined;
   text: AnswerText;
   pieces: string[];
   logprobs: TokenLogprobs[];
@@ -94,7 +95,7 @@ export function createJob(
     depth,
     prefixKey: prefixKey(edits),
     checkpointsAt: [],
-    sampler: new Sampler(request.sampling ?? {}),
+    sampler: samples ? createSampler(model, request.sampling ?? {}) : undefined,
     text: new AnswerText(request.stop ?? []),
     pieces: [],
     logprobs: [],

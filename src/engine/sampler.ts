@@ -1,86 +1,54 @@
 /**
- * Draws the tokens of one answer from their logits, in the order of llama.cpp's chain: penalties → top-k → top-p →
- * min-p → temperature → draw. In JavaScript, since the native chain takes 6 to 10 % of a step on a vocabulary of 50 000.
+ * Picks the tokens of one answer: llama.cpp's native sampler chain, penalties → top-k → top-p → min-p → temperature →
+ * draw. Where the likeliest token is wanted and nothing is penalised, a look over the logits does it in a third of the time.
  */
 
-import { draw, indexOfLargest, largest, nucleusFloor } from './logits.ts';
+import type { Native, Pointer } from './ffi.ts';
+import { indexOfLargest } from './logits.ts';
+import type { NativeModel } from './native-model.ts';
 import type { Sampling } from './request.ts';
 
 const DEFAULT_PENALTY_LAST = 64;
+/** llama.cpp takes seeds below this; the number itself would mean "some other seed each time". */
+const SEEDS = 0xffff_ffff;
 
-export class Sampler {
-  readonly #sampling: Required<Omit<Sampling, 'seed'>>;
-  readonly #uniform: () => number;
-  /** the last tokens drawn, for the penalties */
-  #recent: number[] = [];
-
-  constructor(sampling: Sampling) {
-    this.#sampling = {
-      temperature: sampling.temperature ?? 1,
-      topK: sampling.topK ?? 0,
-      topP: sampling.topP ?? 1,
-      minP: sampling.minP ?? 0,
-      repeatPenalty: sampling.repeatPenalty ?? 1,
-      frequencyPenalty: sampling.frequencyPenalty ?? 0,
-      presencePenalty: sampling.presencePenalty ?? 0,
-      penaltyLast: sampling.penaltyLast ?? DEFAULT_PENALTY_LAST,
-    };
-    this.#uniform = randomNumbers(sampling.seed ?? 0);
-  }
-
-  draw(logits: Float32Array): number {
-    const { temperature, topK, topP, minP, penaltyLast } = this.#sampling;
-    const values = this.#penalised(logits);
-    const token =
-      temperature === 0
-        ? indexOfLargest(values)
-        : draw(values, smallestKept(values, topK, topP, minP), temperature, this.#uniform());
-    this.#recent.push(token);
-    if (this.#recent.length > penaltyLast) this.#recent.shift();
-    return token;
-  }
-
-  /** The logits with those of recent tokens lowered; the original stays as it is. */
-  #penalised(logits: Float32Array): Float32Array {
-    const { repeatPenalty, frequencyPenalty, presencePenalty } = this.#sampling;
-    const off = repeatPenalty === 1 && frequencyPenalty === 0 && presencePenalty === 0;
-    if (off || this.#recent.length === 0) return logits;
-    const values = logits.slice();
-    for (const token of new Set(this.#recent))
-      values[token] = values[token]! > 0 ? values[token]! / repeatPenalty : values[token]! * repeatPenalty;
-    for (const token of this.#recent) values[token]! -= frequencyPenalty;
-    for (const token of new Set(this.#recent)) values[token]! -= presencePenalty;
-    return values;
-  }
+export interface Sampler extends Disposable {
+  /** The next token from the logits of this row of the last graph; it counts for the penalties from then on. */
+  pick(row: number): number;
 }
 
-/** The smallest logit that top-k, top-p and min-p leave; of equal ones all. */
-export function smallestKept(logits: Float32Array, topK: number, topP: number, minP: number): number {
-  let floor = -Infinity;
-  if (topK > 0) {
-    const kept = Float32Array.from(largest(logits, topK), ({ logit }) => logit);
-    floor = topP < 1 ? nucleusFloor(kept, topP) : kept.at(-1)!;
-  } else if (topP < 1) {
-    floor = nucleusFloor(logits, topP);
+export function createSampler(model: NativeModel, sampling: Sampling): Sampler {
+  const { native, context } = model;
+  const { temperature = 1, repeatPenalty = 1, frequencyPenalty = 0, presencePenalty = 0 } = sampling;
+  const penalised = repeatPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
+  if (temperature === 0 && !penalised) {
+    return { pick: (row) => indexOfLargest(model.logits(row)), [Symbol.dispose]() {} };
   }
-  if (minP === 0) return floor;
-  return Math.max(floor, logits[indexOfLargest(logits)]! + Math.log(minP));
-}
-
-/** Uniform in [0, 1), the same for the same seed; any whole number is one. (sfc32) */
-function randomNumbers(seed: number): () => number {
-  let a = seed | 0;
-  let b = Math.floor(seed / 2 ** 32) | 0;
-  let c = 0x9e37_79b9;
-  let counter = 1;
-  const next = (): number => {
-    const t = (((a + b) | 0) + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = (((c << 21) | (c >>> 11)) + t) | 0;
-    return t >>> 0;
+  const chain: Pointer = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params());
+  for (const sampler of links(native, model.info.vocabulary, sampling, penalised)) {
+    native.llama_sampler_chain_add(chain, sampler);
+  }
+  return {
+    pick: (row) => native.llama_sampler_sample(chain, context, row) as number,
+    [Symbol.dispose]: () => native.llama_sampler_free(chain), // and all its links
   };
-  for (let i = 0; i < 16; i++) next(); // until near seeds are far apart
-  return () => (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
+}
+
+function links(native: Native, vocabulary: number, sampling: Sampling, penalised: boolean): Pointer[] {
+  const { temperature = 1, topK = 0, topP = 1, minP = 0 } = sampling;
+  const { repeatPenalty = 1, frequencyPenalty = 0, presencePenalty = 0 } = sampling;
+  const last = sampling.penaltyLast ?? DEFAULT_PENALTY_LAST;
+  const chain: Pointer[] = [];
+  if (penalised) {
+    chain.push(
+      native.llama_sampler_init_penalties(vocabulary, last, repeatPenalty, frequencyPenalty, presencePenalty),
+    );
+  }
+  if (temperature === 0) return [...chain, native.llama_sampler_init_greedy()];
+  if (topK > 0) chain.push(native.llama_sampler_init_top_k(topK));
+  if (topP < 1) chain.push(native.llama_sampler_init_top_p(topP, 1));
+  if (minP > 0) chain.push(native.llama_sampler_init_min_p(minP, 1));
+  if (temperature !== 1) chain.push(native.llama_sampler_init_temp(temperature));
+  const seed = (sampling.seed ?? 0) % SEEDS;
+  return [...chain, native.llama_sampler_init_dist(seed < 0 ? seed + SEEDS : seed)];
 }

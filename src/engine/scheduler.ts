@@ -215,6 +215,8 @@ export class Scheduler implements Disposable {
   }
 
   #release(job: Job): void {
+    job.sampler?.[Symbol.dispose]();
+    job.sampler = undefined;
     if (job.slot) {
       job.slot.busy = false;
       job.slot.lastUsed = this.#clock;
