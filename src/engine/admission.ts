@@ -5,7 +5,15 @@
 
 import { shareableLength, type Job } from './job.ts';
 import type { NativeModel } from './native-model.ts';
-import { commonPrefix, MIN_SHARED, usablePrefix, type Prefix, type PrefixQuery, type Slot } from './slots.ts';
+import {
+  commonPrefix,
+  MAX_BRIDGE,
+  MIN_SHARED,
+  usablePrefix,
+  type Prefix,
+  type PrefixQuery,
+  type Slot,
+} from './slots.ts';
 
 const NOTHING: Prefix = { length: 0, sum: undefined };
 
@@ -40,7 +48,8 @@ export function place(
     prefix = NOTHING;
   }
 
-  const slot = source && !source.busy && isMostOf(prefix, source) ? source : longestIdle(slots);
+  const near = nearIdle(slots);
+  const slot = source && near.includes(source) && isMostOf(prefix, source) ? source : longestIdle(near);
   if (source && source !== slot) {
     model.copySequence(source.id, slot.id);
     slot.checkpoints = [...source.checkpoints];
@@ -89,10 +98,17 @@ function isMostOf(prefix: Prefix, slot: Slot): boolean {
   return 2 * prefix.length >= slot.tokens.length;
 }
 
-function longestIdle(slots: readonly Slot[]): Slot {
-  return slots
-    .filter((slot) => !slot.busy)
-    .reduce((oldest, slot) => (slot.lastUsed < oldest.lastUsed ? slot : oldest));
+/** Idle slots that can be in one graph with a busy one, if any can: sequences far apart need a graph each. */
+function nearIdle(slots: readonly Slot[]): Slot[] {
+  const idle = slots.filter((slot) => !slot.busy);
+  const near = idle.filter(({ id }) =>
+    slots.some((other) => other.busy && Math.abs(other.id - id) <= MAX_BRIDGE + 1),
+  );
+  return near.length > 0 ? near : idle;
+}
+
+function longestIdle(idle: readonly Slot[]): Slot {
+  return idle.reduce((oldest, slot) => (slot.lastUsed < oldest.lastUsed ? slot : oldest));
 }
 
 /** How long a beginning `other` will be able to give to `job` once it has computed more of its prompt. */

@@ -12,10 +12,7 @@ import { createJob, putsOut, remaining, tokenAt, wantsLogits, type Job } from '.
 import { MAX_OUTPUT_ROWS, type NativeModel } from './native-model.ts';
 import { countRows } from './reads.ts';
 import type { EngineRequest, EngineResult, TokenEvent } from './request.ts';
-import { addCheckpoint, createSlots, type Slot } from './slots.ts';
-
-/** One graph for sequences 0, 1, 4, 5 needs rows for 2 and 3 too; up to this many idle rows are cheaper than two graphs. */
-const MAX_BRIDGE = 2;
+import { addCheckpoint, createSlots, MAX_BRIDGE, type Slot } from './slots.ts';
 
 export interface JobCallbacks {
   onEvents: (events: TokenEvent[]) => void;

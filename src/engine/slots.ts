@@ -30,6 +30,8 @@ export interface Slot {
 const MAX_CHECKPOINTS = 4;
 /** A shorter common beginning is computed again sooner than its sequence is copied. */
 export const MIN_SHARED = 8;
+/** One graph for sequences 0, 1, 4, 5 needs rows for 2 and 3 too; up to this many idle rows are cheaper than two graphs. */
+export const MAX_BRIDGE = 2;
 
 export function createSlots(count: number): Slot[] {
   return Array.from({ length: count }, (_, id) => ({
