@@ -11,7 +11,7 @@ import { writeWhole } from '../files/write-whole.ts';
 import { mean } from '../math/statistics.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { ChatMessage } from '../model/template.ts';
-import { type FinishedText, MEAN_KINDS, projectRow } from '../monitor/project-row.ts';
+import { type FinishedText, MEAN_KINDS, type Projection, projectRow } from '../monitor/project-row.ts';
 import { parseWatch, resolveWatches, type Watch, type WatchSpec } from '../monitor/watch.ts';
 import { vectorFinder, vectorName } from '../vector/find.ts';
 import { atPlace } from './kit/at-place.ts';
@@ -110,42 +110,35 @@ async function projectFile(session: Session, file: string, options: ProjectOptio
   const { watches, notes } = await resolveWatches(atLayers(options), find, model.identity);
   for (const note of notes) session.human(note);
   const names = columnNames(watches, kind);
-  const texts: FinishedText[] = [];
-  for (const { place, row } of rows) texts.push(await atPlace(place, () => finishedText(row, kind, model)));
+  const texts: { place: string; row: Row; text: FinishedText }[] = [];
+  for (const { place, row } of rows)
+    texts.push({ place, row, text: await atPlace(place, () => finishedText(row, kind, model)) });
 
   const bar = session.progress({ label: 'projecting', total: rows.length, unit: 'rows' });
   const values: (number | null)[][] = names.map(() => []);
   const written: object[] = [];
   const stop = new AbortController();
   const signal = AbortSignal.any([session.signal, stop.signal]);
+  const projected = mapInOrder(texts, 2 * parallel, async ({ place, row, text }) => ({
+    row,
+    found: await atPlace(place, () => projectRow(model.engine, text, watches, kind, signal)),
+  }));
+  let done = 0;
   try {
-    const work = (text: FinishedText, i: number): Promise<object> =>
-      atPlace(rows[i]!.place, async () => {
-        const fields: Record<string, number | null> = {};
-        for (const [w, { value, z: deviations }] of (
-          await projectRow(model.engine, text, watches, kind, signal)
-        ).entries()) {
-          fields[names[w]!] = value;
-          if (deviations !== undefined) fields[`${names[w]}_z`] = deviations;
-          values[w]!.push(value);
-        }
-        return { ...rows[i]!.row, ...fields };
-      });
-    let done = 0;
-    for await (const row of mapInOrder(texts.entries(), 2 * parallel, ([i, text]) => work(text, i))) {
-      if (output === undefined) session.row(row);
-      else written.push(row);
+    for await (const { row, found } of projected) {
+      for (const [w, { value }] of found.entries()) values[w]!.push(value);
+      const whole = { ...row, ...fieldsOf(names, found) };
+      if (output === undefined) session.row(whole);
+      else written.push(whole);
       bar.update(++done);
     }
   } finally {
     stop.abort();
   }
   bar.done();
+
   const summary = names.map((name, w) => summarise(name, values[w]!));
-  const text = table(
-    ['field', 'rows', 'mean', 'least', 'greatest'],
-    summary.map((each) => [each.field, each.rows, ...[each.mean, each.least, each.greatest].map(short)]),
-  );
+  const text = summaryText(summary);
   if (output === undefined) {
     session.human(`\n${text}`);
     return;
@@ -201,6 +194,15 @@ function columnNames(watches: readonly Watch[], kind: MeanKind): string[] {
   );
 }
 
+function fieldsOf(names: readonly string[], found: readonly Projection[]): Record<string, number | null> {
+  const fields: Record<string, number | null> = {};
+  for (const [w, { value, z: deviations }] of found.entries()) {
+    fields[names[w]!] = value;
+    if (deviations !== undefined) fields[`${names[w]}_z`] = deviations;
+  }
+  return fields;
+}
+
 interface Summary {
   field: string;
   /** that have a value */
@@ -219,6 +221,15 @@ function summarise(field: string, values: readonly (number | null)[]): Summary {
     greatest = Math.max(greatest, value);
   }
   return { field, rows: known.length, mean: mean(known), least, greatest };
+}
+
+function summaryText(summary: readonly Summary[]): string {
+  const rows = summary.map(({ field, rows: known, mean: average, least, greatest }) => [
+    field,
+    known,
+    ...[average, least, greatest].map(short),
+  ]);
+  return table(['field', 'rows', 'mean', 'least', 'greatest'], rows);
 }
 
 function short(value: number | null): string {

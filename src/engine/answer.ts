@@ -5,13 +5,14 @@ import { target, type Job } from './job.ts';
 import type { NativeModel } from './native-model.ts';
 import { finishMeans, finishNorms } from './reads.ts';
 import type { EngineResult, TokenEvent } from './request.ts';
-import { largest, logSumExp } from './sampler.ts';
+import { largest, logSumExp } from './logits.ts';
 
-/** Samples the next token from the logits of a row, or scores the one that is given. */
+/** Draws the next token from the logits of a row, or scores the one that is given. */
 export function predict(job: Job, position: number, row: number, model: NativeModel): void {
   const { request } = job;
+  const logits = model.logits(row);
   // a stream that overflowed makes every logit NaN
-  if (Number.isNaN(model.logits(row)[0])) {
+  if (Number.isNaN(logits[0])) {
     throw new PersonaError(
       'ENGINE_FAILED',
       'the prediction is not a number: the residual stream overflowed',
@@ -21,13 +22,13 @@ export function predict(job: Job, position: number, row: number, model: NativeMo
     );
   }
   if (job.given) {
-    keepLogprobs(job, job.answer[position - job.prompt.length + 1]!, row, model);
+    keepLogprobs(job, job.answer[position - job.prompt.length + 1]!, logits, model);
     return;
   }
-  const token: number = model.native.llama_sampler_sample(job.sampler, model.context, row);
+  const token = job.sampler!.pick(row);
   if (model.endsGeneration(token) && !request.ignoreEnd) job.finish = 'stop';
   else {
-    if (request.topLogprobs !== undefined) keepLogprobs(job, token, row, model);
+    if (request.topLogprobs !== undefined) keepLogprobs(job, token, logits, model);
     job.answer.push(token);
     job.pieces.push(job.text.push(model.pieceBytes(token)));
     if (job.text.stopped) job.finish = 'stop';
@@ -37,12 +38,11 @@ export function predict(job: Job, position: number, row: number, model: NativeMo
   if (job.finish !== undefined && job.pieces.length > 0) job.pieces[job.pieces.length - 1] += job.text.end();
 }
 
-function keepLogprobs(job: Job, token: number, row: number, model: NativeModel): void {
-  const logits = model.logits(row);
+function keepLogprobs(job: Job, token: number, logits: Float32Array, model: NativeModel): void {
   const sum = logSumExp(logits);
   job.logprobs.push({
     logprob: logits[token]! - sum,
-    top: largest(logits, job.request.topLogprobs!).map(([id, logit]) => ({
+    top: largest(logits, job.request.topLogprobs!).map(({ token: id, logit }) => ({
       token: id,
       text: Buffer.from(model.pieceBytes(id, true)).toString(),
       logprob: logit - sum,

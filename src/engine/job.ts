@@ -4,12 +4,11 @@ import { createHash } from 'node:crypto';
 import { PersonaError } from '../errors.ts';
 import { AnswerText } from './answer-text.ts';
 import { compileEdits, touchesPrompt, type CompiledEdit } from './edits.ts';
-import type { Pointer } from './ffi.ts';
 import type { NativeModel } from './native-model.ts';
 import { ANSWER, partOf, SCOPE_PARTS } from './part.ts';
 import { createReads, type ReadState } from './reads.ts';
 import type { EngineRequest, FinishReason, TokenEvent, TokenLogprobs } from './request.ts';
-import { createSampler } from './sampler.ts';
+import { createSampler, type Sampler } from './sampler.ts';
 import type { Slot } from './slots.ts';
 
 export interface Job {
@@ -32,7 +31,8 @@ export interface Job {
   prefixKey: string;
   /** prompt lengths at which prompt sums are kept for others */
   checkpointsAt: number[];
-  sampler: Pointer | undefined;
+  /** none where the answer is given; freed with the job */
+  sampler: Sampler | undefined;
   text: AnswerText;
   pieces: string[];
   logprobs: TokenLogprobs[];
@@ -95,7 +95,7 @@ export function createJob(
     depth,
     prefixKey: prefixKey(edits),
     checkpointsAt: [],
-    sampler: samples ? createSampler(model.native, model.info.vocabulary, request.sampling ?? {}) : undefined,
+    sampler: samples ? createSampler(model, request.sampling ?? {}) : undefined,
     text: new AnswerText(request.stop ?? []),
     pieces: [],
     logprobs: [],

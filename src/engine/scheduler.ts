@@ -215,7 +215,7 @@ export class Scheduler implements Disposable {
   }
 
   #release(job: Job): void {
-    if (job.sampler) this.#model.native.llama_sampler_free(job.sampler);
+    job.sampler?.[Symbol.dispose]();
     job.sampler = undefined;
     if (job.slot) {
       job.slot.busy = false;

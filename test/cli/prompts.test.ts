@@ -66,7 +66,7 @@ test('each line is answered in order, steered its own way, and keeps its fields'
 
 test('standard input is answered line by line, while it is still open', async () => {
   const child = spawn(process.execPath, [PERSONA, 'generate', '--prompts', '-', ...options()], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   for (const id of [1, 2]) {

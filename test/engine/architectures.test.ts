@@ -30,7 +30,7 @@ const steerings: Edit[][] = Array.from({ length: 16 }, (_, i) => {
   return i === 15 ? [...edits, { op: 'add', layer: 0, scope: 'all', direction, coefficient: 1 }] : edits;
 });
 
-describe.each(TINY_ARCHITECTURES)('%s', (architecture) => {
+describe.each(TINY_ARCHITECTURES)('%s', { timeout: 60_000 }, (architecture) => {
   const byCallback = useTiny(folder, architecture, { readVia: 'callback', parallel: 16 });
   const byBest = useTiny(folder, architecture, { parallel: 16 });
 

@@ -57,7 +57,7 @@ function randomRequest(seed: number): EngineRequest {
   };
 }
 
-describe.each(['llama', 'qwen2'] as const)('%s', (architecture) => {
+describe.each(['llama', 'qwen2'] as const)('%s', { timeout: 60_000 }, (architecture) => {
   const tiny = useTiny(folder, architecture, { parallel: 4 });
 
   test('200 random requests give what each gives alone, while others are aborted', async () => {
@@ -98,7 +98,7 @@ describe.each(['llama', 'qwen2'] as const)('%s', (architecture) => {
   });
 });
 
-describe('aborting', () => {
+describe('aborting', { timeout: 60_000 }, () => {
   const tiny = useTiny(folder, 'llama', { parallel: 2, context: 2048 });
   const long: EngineRequest = { prompt: 'On and on', maxTokens: 2000, ...GREEDY };
   const short: EngineRequest = { prompt: 'Now', maxTokens: 2, ...GREEDY };
@@ -154,7 +154,7 @@ describe('aborting', () => {
   });
 });
 
-describe('fairness', () => {
+describe('fairness', { timeout: 60_000 }, () => {
   const tiny = useTiny(folder, 'llama', { parallel: 4, context: 2048 });
 
   test('while a very long prompt is fed in pieces, a short request comes and goes', async () => {

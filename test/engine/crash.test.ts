@@ -49,7 +49,7 @@ async function inFlight(
   return { outcomes };
 }
 
-describe('a crash', () => {
+describe('a crash', { timeout: 60_000 }, () => {
   test.each([
     ['by kill -9', (engine: Engine) => process.kill(engine.pid!, 'SIGKILL'), /was ended by SIGKILL/],
     [
@@ -97,7 +97,7 @@ describe('a crash', () => {
   });
 });
 
-describe('closing', () => {
+describe('closing', { timeout: 60_000 }, () => {
   test('with requests in flight fails them, ends the process, and is final', async () => {
     const engine = await openTiny(folder.path, 'llama');
     const { pid } = engine;

@@ -72,9 +72,10 @@ export function stepsOf(session: Session): { report: (report: Report) => void; e
   let label = '';
   let begun = 0;
   let line: Progress | undefined;
+  let counted = false; // a share of the whole has no rate worth telling
 
   function end(): void {
-    line?.done();
+    line?.done(counted ? undefined : `${label}: done`);
     line = undefined;
     label = '';
   }
@@ -82,6 +83,7 @@ export function stepsOf(session: Session): { report: (report: Report) => void; e
     if (step.label !== label) {
       end();
       label = step.label;
+      counted = step.unit !== '%';
       begun = performance.now();
     }
     if (line === undefined && performance.now() - begun < WORTH_TELLING_MS) return;
