@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Rollout } from '../../src/rollout/rollout.ts';
 import { readVector } from '../../src/vector/file.ts';
 import { cellKey } from '../../src/vector/sweep.ts';
@@ -17,6 +17,8 @@ import {
   SMALL,
   startPersona,
 } from '../support/start-persona.ts';
+
+vi.setConfig({ testTimeout: 60_000 }); // processes of their own, on a machine that may be busy
 
 const folder = temporaryFolder();
 

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { contextFor } from '../../src/cli/extract.ts';
 import type { Rollout } from '../../src/rollout/rollout.ts';
 import { readVector } from '../../src/vector/file.ts';
@@ -11,6 +11,8 @@ import { expectClose } from '../engine/tiny-engine.ts';
 import { folder } from '../support/folder.ts';
 import { plantedTrait } from '../support/planted-trait.ts';
 import { persona, PLANTED, preparePlanted, SMALL } from '../support/start-persona.ts';
+
+vi.setConfig({ testTimeout: 60_000 }); // processes of their own, on a machine that may be busy
 
 async function prepared(): Promise<string> {
   const cwd = folder();
