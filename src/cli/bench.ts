@@ -36,7 +36,7 @@ const TRAIT = 'optimistic';
 /** A system load from which on others visibly take part in the measurement. */
 const BUSY = 0.5;
 
-export function bench(program: Command): void {
+export function registerBench(program: Command): void {
   const command = program
     .command('bench')
     .description(

@@ -2,22 +2,43 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
-import { bench } from './bench.ts';
+import { registerBench } from './bench.ts';
+import { registerChat } from './chat.ts';
+import { registerDemo } from './demo.ts';
+import { registerExtract } from './extract.ts';
+import { registerGenerate } from './generate.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
+import { joinTwoWords } from './kit/two-words.ts';
+import { registerModels } from './models.ts';
+import { registerProject } from './project.ts';
+import { registerSweep } from './sweep.ts';
+import { registerTrait } from './trait.ts';
+import { registerVectors } from './vectors.ts';
 
 /** What each file of cli/ exports: adds its verb to the program. */
 export type Register = (program: Command) => void;
 
 /** The verbs, in the order of `persona --help`. */
-export const VERBS: readonly Register[] = [bench];
+export const VERBS: readonly Register[] = [
+  registerDemo,
+  registerModels,
+  registerTrait,
+  registerExtract,
+  registerSweep,
+  registerVectors,
+  registerGenerate,
+  registerChat,
+  registerProject,
+  registerBench,
+];
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */
 export async function main(argv: readonly string[], verbs: readonly Register[] = VERBS): Promise<void> {
   endOnClosedPipe();
   try {
-    await buildProgram(verbs).parseAsync(argv, { from: 'user' });
+    await buildProgram(verbs).parseAsync(joinTwoWords(argv), { from: 'user' });
   } catch (error) {
     // of the bare words, as a line that commander refuses leaves no parsed options
     const asked = { json: argv.includes('--json'), verbose: argv.includes('--verbose') };
@@ -44,15 +65,11 @@ function buildProgram(verbs: readonly Register[]): Command {
         { does: 'the whole way on a small model: find a trait, watch it, steer it', line: 'persona demo' },
         {
           does: 'find the direction of a trait',
-          line: 'persona extract humor --model llama.gguf -o humor.gguf',
+          line: 'persona extract humorous --model llama.gguf -o humorous.gguf',
         },
         {
-          does: 'answer with more of it',
-          line: 'persona generate "How are you?" --model llama.gguf --steer humor.gguf=1.5',
-        },
-        {
-          does: 'screen training data for it',
-          line: 'persona screen data.jsonl --model llama.gguf --vector humor.gguf -o scores.csv',
+          does: 'answer with more of it, and watch how much there is',
+          line: 'persona generate "How are you?" --model llama.gguf --steer humorous.gguf=1.5 --monitor humorous.gguf',
         },
       ]),
     );

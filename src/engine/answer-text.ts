@@ -4,7 +4,11 @@
  */
 
 export class AnswerText {
-  #decoder = new TextDecoder('utf-8');
+  // a byte order mark inside an answer is a character as any other
+  #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  /** bytes that begin a character */
+  #begun: Uint8Array = new Uint8Array(0);
+  /** characters that may begin a stop string */
   #held = '';
   #stops: readonly string[];
   text = '';
@@ -15,16 +19,26 @@ export class AnswerText {
     this.#stops = stops.filter((stop) => stop.length > 0);
   }
 
-  /** Adds a token's bytes; returns the text that is now certain. */
-  push(bytes: Uint8Array): string {
-    return this.#take(this.#decoder.decode(bytes, { stream: true }));
+  /** Some of what was pushed is not told yet; the next push or the end will. */
+  get pending(): boolean {
+    return this.#begun.length > 0 || this.#held.length > 0;
   }
 
-  /** The rest, when the answer is over. */
+  /** Adds a token's bytes; returns the text that is now certain. */
+  push(bytes: Uint8Array): string {
+    const all = this.#begun.length === 0 ? bytes : Buffer.concat([this.#begun, bytes]);
+    const whole = all.length - begun(all);
+    this.#begun = all.slice(whole);
+    return this.#take(this.#decoder.decode(all.subarray(0, whole)));
+  }
+
+  /** The rest, when the answer is over; a character that was only begun becomes �. */
   end(): string {
-    const rest = this.stopped ? '' : this.#take(this.#decoder.decode()) + this.#held;
+    const certain = this.#take(this.#decoder.decode(this.#begun));
+    const rest = certain + this.#held;
     this.text += this.#held;
     this.#held = '';
+    this.#begun = new Uint8Array(0);
     return rest;
   }
 
@@ -36,19 +50,25 @@ export class AnswerText {
       const at = pending.indexOf(stop);
       if (at >= 0 && (end < 0 || at < end)) end = at;
     }
-    if (end >= 0) {
-      this.stopped = true;
-      this.#held = '';
-      const certain = pending.slice(0, end);
-      this.text += certain;
-      return certain;
-    }
-    const keep = longestStopPrefix(pending, this.#stops);
-    const certain = pending.slice(0, pending.length - keep);
-    this.#held = pending.slice(pending.length - keep);
+    this.stopped = end >= 0;
+    const certain = this.stopped
+      ? pending.slice(0, end)
+      : pending.slice(0, pending.length - longestStopPrefix(pending, this.#stops));
+    this.#held = this.stopped ? '' : pending.slice(certain.length);
     this.text += certain;
     return certain;
   }
+}
+
+/** Number of bytes at the end that begin a character of UTF-8 without finishing it, 0 … 3. */
+function begun(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte >> 6 === 0b10) continue; // inside a character
+    const length = byte >= 0xf8 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
 }
 
 /** Length of the longest end of `text` that begins a stop string. */

@@ -2,7 +2,7 @@
  * Proof that an edit reaches the model, before anybody trusts one: on some architectures and builds an edit is
  * silently without effect. Four steps, each named when it fails:
  *   move   the stream at the layer moved by c·v: |⟨Δh, v̂⟩ − c‖v‖| ≤ 2 %
- *   carry  the next layer's output moved too (for the last layer: the prediction)
+ *   carry  the next layer's output moved too (the last layer has none)
  *   speak  the predicted log-probabilities changed
  *   trace  afterwards everything is as it was before
  */
@@ -86,7 +86,7 @@ async function verify(engine: Engine, layer: number, direction: Float32Array): P
   if (next !== layer && !(distance(moved.subarray(d), base.subarray(d)) > 0.1 * expected)) {
     refuse('carry', `layer ${next} did not follow`);
   }
-  if (layer < layers - 1 && sameSpeech(before, steered)) refuse('speak', 'the prediction did not change');
+  if (sameSpeech(before, steered)) refuse('speak', 'the prediction did not change');
 
   const after = await engine.runUnverified(probe);
   if (!sameSpeech(before, after) || distance(after.means!.prompt_last!, base) > 1e-3 * size) {
@@ -98,7 +98,7 @@ async function verify(engine: Engine, layer: number, direction: Float32Array): P
 function sameSpeech(a: EngineResult, b: EngineResult): boolean {
   const x = a.logprobs![0]!.top;
   const y = b.logprobs![0]!.top;
-  return x.every((entry, i) => entry.token === y[i]?.token && Math.abs(entry.logprob - y[i]!.logprob) < 1e-6);
+  return x.every((entry, i) => entry.token === y[i]?.token && Math.abs(entry.logprob - y[i].logprob) < 1e-6);
 }
 
 function norm(a: Float32Array): number {

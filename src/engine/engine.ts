@@ -5,15 +5,17 @@
  */
 
 import { fork, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { PersonaError } from '../errors.ts';
 import { verifyDirection, verifyModel, type CanaryReport } from './canary.ts';
-import type { FromEngine, ToEngine } from './protocol.ts';
+import { checkRequest } from './check-request.ts';
+import type { Fault, FromEngine, ToEngine } from './protocol.ts';
 import type { EngineOptions, EngineRequest, EngineResult, ModelInfo, TokenEvent } from './request.ts';
 
 export interface RunOptions {
-  signal?: AbortSignal;
-  onEvents?: (events: TokenEvent[]) => void;
+  signal?: AbortSignal | undefined;
+  onEvents?: ((events: TokenEvent[]) => void) | undefined;
 }
 
 export interface OpenOptions extends EngineOptions {
@@ -30,6 +32,9 @@ interface Pending {
 
 /** Native error output kept for the message of a crash. */
 const KEPT_LOG = 2000;
+
+/** MB. The engine process makes short-lived garbage at every step; V8 would let that grow to a hundred megabytes. */
+const YOUNG_GENERATION = 8;
 
 const workerPath = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
@@ -64,19 +69,29 @@ export class Engine implements AsyncDisposable {
 
   /** Loads the model, if it is not. */
   async start(): Promise<ModelInfo> {
-    if (this.#closed) throw new PersonaError('ABORTED', 'the engine is closed');
-    this.#starting ??= this.#spawn().catch((error: unknown) => {
-      this.#starting = undefined;
-      throw error;
+    if (this.#closed) throw closed();
+    this.#starting ??= this.#load().catch((error: unknown) => {
+      // not usable, so not kept: the next start begins anew
+      this.#child?.kill('SIGKILL');
+      this.#gone(error);
+      throw this.#closed ? closed() : error;
     });
     return this.#starting;
   }
 
-  async #spawn(): Promise<ModelInfo> {
+  async #load(): Promise<ModelInfo> {
+    this.#info = await this.#spawn();
+    if (this.options.canary !== false) this.canary ??= await verifyModel(this);
+    return this.#info;
+  }
+
+  #spawn(): Promise<ModelInfo> {
     const child = fork(workerPath, [], {
       serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      execArgv: [],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      execArgv: [`--max-semi-space-size=${YOUNG_GENERATION}`],
+      // a debugger's backtrace takes seconds and buries what the abort said
+      env: { ...process.env, GGML_NO_BACKTRACE: '1' },
     });
     this.#child = child;
     this.#log = '';
@@ -84,31 +99,26 @@ export class Engine implements AsyncDisposable {
       'data',
       (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-KEPT_LOG)),
     );
-    const { onLoadProgress, canary, ...options } = this.options;
-    const info = await new Promise<ModelInfo>((resolve, reject) => {
+    const { onLoadProgress, canary: _, ...options } = this.options;
+    return new Promise((resolve, reject) => {
+      const end = (error: PersonaError): void => {
+        reject(error);
+        if (this.#child === child) this.#gone(error);
+      };
       child.on('message', (message: FromEngine) => {
         if (message.type === 'loaded') resolve(message.info);
         else if (message.type === 'progress') onLoadProgress?.(message.fraction);
         else if (message.type === 'failed' && message.id === undefined) reject(toError(message));
         else this.#receive(message);
       });
-      child.on('error', (error) =>
-        reject(
-          new PersonaError('ENGINE_CRASHED', `cannot start the engine process: ${error.message}`, {
-            cause: error,
-          }),
+      child.on('error', (cause) =>
+        end(
+          new PersonaError('ENGINE_CRASHED', `cannot start the engine process: ${cause.message}`, { cause }),
         ),
       );
-      child.on('close', (code, signal) => {
-        const crash = this.#crash(code, signal);
-        reject(crash);
-        if (this.#child === child) this.#gone(crash);
-      });
+      child.on('close', (code, signal) => end(this.#crash(code, signal)));
       this.#send({ type: 'load', options });
     });
-    this.#info = info;
-    if (canary !== false && this.canary === undefined) this.canary = await verifyModel(this);
-    return info;
   }
 
   #crash(code: number | null, signal: string | null): PersonaError {
@@ -119,7 +129,7 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  #gone(error: PersonaError): void {
+  #gone(error: unknown): void {
     this.#child = undefined;
     this.#starting = undefined;
     const pending = [...this.#pending.values()];
@@ -144,31 +154,18 @@ export class Engine implements AsyncDisposable {
     else pending?.resolve(message);
   }
 
-  async #ask<T extends FromEngine['type']>(
+  #ask<T extends FromEngine['type']>(
     make: (id: number) => ToEngine,
-    onEvents?: (events: TokenEvent[]) => void,
-    signal?: AbortSignal,
+    { signal, onEvents }: RunOptions = {},
   ): Promise<Extract<FromEngine, { type: T }>> {
     const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        if (!this.#pending.delete(id)) return;
-        this.#send({ type: 'abort', id });
-        reject(new PersonaError('ABORTED', 'the request was aborted', { cause: signal?.reason }));
-      };
-      const settle =
-        <V>(deliver: (value: V) => void) =>
-        (value: V): void => {
-          signal?.removeEventListener('abort', abort);
-          deliver(value);
-        };
-      this.#pending.set(id, {
-        resolve: settle(resolve as (message: FromEngine) => void),
-        reject: settle(reject),
-        onEvents,
-      });
-      signal?.addEventListener('abort', abort, { once: true });
-      this.#send(make(id));
+    const answer = new Promise<Extract<FromEngine, { type: T }>>((resolve, reject) => {
+      this.#pending.set(id, { resolve: resolve as Pending['resolve'], reject, onEvents });
+    });
+    this.#send(make(id));
+    return abortable(answer, signal, () => {
+      this.#pending.delete(id);
+      this.#send({ type: 'abort', id });
     });
   }
 
@@ -177,23 +174,18 @@ export class Engine implements AsyncDisposable {
    * @throws PersonaError ABORTED, ENGINE_CRASHED, CANARY (an edit does not reach this model), or what is wrong with the request
    */
   async run(request: EngineRequest, options: RunOptions = {}): Promise<EngineResult> {
-    options.signal?.throwIfAborted();
-    await this.start();
-    if (this.options.canary !== false) {
-      for (const edit of request.edits ?? []) await this.#verify(edit.layer, edit.direction);
+    const info = await abortable(this.start(), options.signal);
+    checkRequest(request, info);
+    if (this.options.canary !== false && request.edits) {
+      const proofs = request.edits.map((edit) => this.#verify(edit.layer, edit.direction));
+      await abortable(Promise.all(proofs), options.signal);
     }
-    options.signal?.throwIfAborted();
-    const message = await this.#ask<'result'>(
-      (id) => ({ type: 'submit', id, request }),
-      options.onEvents,
-      options.signal,
-    );
-    return message.result;
+    return this.runUnverified(request, options);
   }
 
   /** Each direction is proved once per layer. */
   #verify(layer: number, direction: Float32Array): Promise<void> {
-    const key = `${layer}:${Buffer.from(direction.buffer, direction.byteOffset, direction.byteLength).toString('base64')}`;
+    const key = `${layer} ${createHash('sha256').update(direction).digest('base64')}`;
     let proof = this.#verified.get(key);
     if (!proof) {
       proof = verifyDirection(this, layer, direction);
@@ -203,9 +195,9 @@ export class Engine implements AsyncDisposable {
     return proof;
   }
 
-  /** Runs a request without the canary on its edits: for the canary itself. */
-  async runUnverified(request: EngineRequest): Promise<EngineResult> {
-    return (await this.#ask<'result'>((id) => ({ type: 'submit', id, request }))).result;
+  /** Runs a request that is known to be sound without the canary on its edits: for the canary itself. */
+  async runUnverified(request: EngineRequest, options: RunOptions = {}): Promise<EngineResult> {
+    return (await this.#ask<'result'>((id) => ({ type: 'submit', id, request }), options)).result;
   }
 
   /** @param parseSpecial whether special tokens written out (`<|im_start|>`) become themselves */
@@ -234,19 +226,20 @@ export class Engine implements AsyncDisposable {
     return (await this.#ask<'memory'>((id) => ({ type: 'memory', id }))).residentBytes;
   }
 
-  /** For tests of recovery: a real GGML_ABORT in the engine process, where PERSONA_ENGINE_FAULTS is set. */
-  abortNatively(): void {
-    this.#send({ type: 'native_abort' });
+  /** For tests of recovery, where PERSONA_ENGINE_FAULTS is set: has something go wrong in the engine process. */
+  fault(fault: Fault): void {
+    this.#send({ type: 'fault', fault });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     const child = this.#child;
-    if (!child) return;
-    this.#gone(new PersonaError('ABORTED', 'the engine was closed'));
-    await new Promise<void>((resolve) => {
-      child.once('exit', () => resolve()); // 'close' does not come after a disconnect of ours
-      child.disconnect();
+    this.#gone(closed());
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    // it has nothing to save, and may be deep in a long computation
+    await new Promise((resolve) => {
+      child.once('exit', resolve);
+      child.kill('SIGKILL');
     });
   }
 }
@@ -261,6 +254,24 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     throw error;
   }
   return engine;
+}
+
+/** What `work` gives, unless the signal comes first. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, onAbort?: () => void): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      onAbort?.();
+      reject(new PersonaError('ABORTED', 'the request was aborted', { cause: signal.reason }));
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function closed(): PersonaError {
+  return new PersonaError('ABORTED', 'the engine is closed');
 }
 
 function toError(message: Extract<FromEngine, { type: 'failed' }>): PersonaError {

@@ -80,8 +80,6 @@ koffi.struct('llama_batch', {
   logits: 'void *',
 });
 
-koffi.struct('llama_sampler_chain_params', { no_perf: 'bool' });
-
 koffi.struct('llama_model_quantize_params', {
   nthread: 'int32_t',
   ftype: 'int32_t',
@@ -118,7 +116,6 @@ const llamaFunctions = {
   llama_model_default_params: 'llama_model_params llama_model_default_params()',
   llama_context_default_params: 'llama_context_params llama_context_default_params()',
   llama_model_quantize_default_params: 'llama_model_quantize_params llama_model_quantize_default_params()',
-  llama_sampler_chain_default_params: 'llama_sampler_chain_params llama_sampler_chain_default_params()',
   llama_model_load_from_file: 'void *llama_model_load_from_file(const char *path, llama_model_params params)',
   llama_model_free: 'void llama_model_free(void *model)',
   llama_init_from_model: 'void *llama_init_from_model(void *model, llama_context_params params)',
@@ -160,21 +157,11 @@ const llamaFunctions = {
   llama_batch_free: 'void llama_batch_free(llama_batch batch)',
   llama_decode: 'int32_t llama_decode(void *ctx, llama_batch batch)',
   llama_get_logits_ith: 'void *llama_get_logits_ith(void *ctx, int32_t i)',
+  // for the bare loop that benchmarks compare with; answers are drawn in sampler.ts
+  llama_sampler_init_greedy: 'void *llama_sampler_init_greedy()',
+  llama_sampler_sample: 'int32_t llama_sampler_sample(void *sampler, void *ctx, int32_t i)',
   llama_set_adapter_cvec:
     'int32_t llama_set_adapter_cvec(void *ctx, const float *data, size_t length, int32_t n_embd, int32_t il_start, int32_t il_end)',
-  llama_sampler_chain_init: 'void *llama_sampler_chain_init(llama_sampler_chain_params params)',
-  llama_sampler_chain_add: 'void llama_sampler_chain_add(void *chain, void *sampler)',
-  llama_sampler_free: 'void llama_sampler_free(void *sampler)',
-  llama_sampler_accept: 'void llama_sampler_accept(void *sampler, int32_t token)',
-  llama_sampler_sample: 'int32_t llama_sampler_sample(void *sampler, void *ctx, int32_t i)',
-  llama_sampler_init_greedy: 'void *llama_sampler_init_greedy()',
-  llama_sampler_init_dist: 'void *llama_sampler_init_dist(uint32_t seed)',
-  llama_sampler_init_top_k: 'void *llama_sampler_init_top_k(int32_t k)',
-  llama_sampler_init_top_p: 'void *llama_sampler_init_top_p(float p, size_t min_keep)',
-  llama_sampler_init_min_p: 'void *llama_sampler_init_min_p(float p, size_t min_keep)',
-  llama_sampler_init_temp: 'void *llama_sampler_init_temp(float t)',
-  llama_sampler_init_penalties:
-    'void *llama_sampler_init_penalties(int32_t n_vocab, int32_t last, float repeat, float frequency, float presence)',
 } as const;
 
 // C++ symbols of llama-ext.h (a staging interface; the pinned release has them)

@@ -11,17 +11,20 @@ import { PersonaError } from '../errors.ts';
 import { registerEvalCallback, TENSOR, unregister, view, type Pointer } from './ffi.ts';
 import type { NativeModel } from './native-model.ts';
 
-/** What is to happen at one layer of the next graph. `rows` is (n × d), n = rows of the graph at that layer; return
- *  true when it was changed and must be written back. */
-export type LayerVisit = (rows: Float32Array, layer: number) => boolean;
+/** Does what is to be done at one layer. `values` is (rows × d); true when they were changed and must be written back. */
+export type LayerVisit = (values: Float32Array, layer: number, rows: number) => boolean;
 
 export interface GraphPlan {
-  /** rows of the graph (of its last block, only the rows that put out logits) */
+  /** graphs of equal shape have their nodes in the same places */
+  shape: string;
+  /** rows of the graph; of its last block, only those that put out logits */
   rows: number;
   outputs: number;
-  visits: ReadonlyMap<number, LayerVisit>;
+  /** layers to visit */
+  layers: ReadonlySet<number>;
   /** the graph ends after this layer; undefined = runs through */
-  endAfter?: number;
+  endAfter: number | undefined;
+  visit: LayerVisit;
 }
 
 /** Marks our callback inside the native context; any value that occurs nowhere else will do. */
@@ -30,14 +33,16 @@ const COOKIE = 0x7065_7273_6f6e_6100n;
 const SEARCH_BYTES = 1024;
 /** Graphs of up to this many rows recur; longer ones (prefill) come in all sizes and are looked through by name. */
 const MAX_REMEMBERED_ROWS = 256;
+/** Shapes of graphs that are remembered at most. */
+const MAX_REMEMBERED = 512;
 
 const GGML_TYPE_F32 = 0;
 const NAME_PREFIX = Buffer.from('l_out-');
 
 export class GraphTap implements Disposable {
   readonly callback: { address: Pointer; cookie: Pointer };
-  /** layers whose `l_out` was seen in a graph */
-  readonly seen: Set<number> = new Set();
+  /** False only in tests: edits are worked out and then thrown away, as a graph that ignores them would. */
+  writes = true;
 
   #model: NativeModel | undefined;
   #switch: BigUint64Array | undefined;
@@ -46,8 +51,9 @@ export class GraphTap implements Disposable {
   #failure: unknown;
   #visited = 0;
   #node = 0;
-  #remembered: Map<string, Map<number, number>> = new Map();
-  #indices: Map<number, number> | undefined;
+  /** shape and end → index of a node → b of `l_out-b` */
+  #remembered: Map<string, ReadonlyMap<number, number>> = new Map();
+  #indices: ReadonlyMap<number, number> | undefined;
   #found: Map<number, number> = new Map();
   #buffer = new Float32Array(0);
 
@@ -67,7 +73,7 @@ export class GraphTap implements Disposable {
       if (words[i] === this.callback.address && words[i + 1] === COOKIE) hits.push(i);
     }
     // Where it is not found just once the tap stays on: slower, never wrong.
-    if (hits.length === 1) this.#switch = words.subarray(hits[0]!, hits[0]! + 1);
+    if (hits.length === 1) this.#switch = words.subarray(hits[0], hits[0]! + 1);
   }
 
   get on(): boolean {
@@ -82,7 +88,7 @@ export class GraphTap implements Disposable {
     return true;
   }
 
-  /** Forgets where nodes lie; call when graphs of the same size may have changed. */
+  /** Forgets where nodes lie; call when something changes the graphs. */
   forget(): void {
     this.#remembered.clear();
   }
@@ -93,10 +99,7 @@ export class GraphTap implements Disposable {
    *   changed: then edits may have been missed, and what was computed must not be used
    */
   run(plan: GraphPlan, decode: () => void): void {
-    const key =
-      plan.rows <= MAX_REMEMBERED_ROWS
-        ? `${plan.rows}/${plan.outputs}/${[...plan.visits.keys()].join()}`
-        : '';
+    const key = `${plan.shape}/${plan.endAfter}`;
     this.#plan = plan;
     this.#indices = this.#remembered.get(key);
     this.#node = 0;
@@ -109,42 +112,36 @@ export class GraphTap implements Disposable {
       this.#plan = undefined;
     }
     if (this.#failure) throw this.#failure;
-    if (this.#visited !== plan.visits.size) {
-      if (this.#indices) {
-        this.forget();
-        throw new PersonaError(
-          'ENGINE_FAILED',
-          'the compute graph changed between two steps; nothing of this step is used',
-        );
-      }
-      const missing = [...plan.visits.keys()].filter((layer) => !this.seen.has(layer));
-      throw new PersonaError(
-        'UNSUPPORTED',
-        `architecture ${this.#model!.info.architecture} does not name the output of layer ${missing.join(', ')} (l_out) in its graph`,
-        { remedy: 'its residual stream can be neither read nor edited; use another model' },
-      );
+    const wanted = new Set(plan.layers);
+    if (plan.endAfter !== undefined) wanted.add(plan.endAfter);
+    if (this.#visited !== wanted.size) {
+      if (this.#indices) throw this.#changed();
+      throw missingLayers(wanted, [...this.#found.values()], this.#model!.info.architecture);
     }
-    if (!this.#indices && key) this.#remembered.set(key, this.#found);
+    if (this.#indices || plan.rows > MAX_REMEMBERED_ROWS) return;
+    if (this.#remembered.size >= MAX_REMEMBERED) this.forget();
+    this.#remembered.set(key, this.#found);
+  }
+
+  #changed(): PersonaError {
+    this.forget();
+    return new PersonaError(
+      'ENGINE_FAILED',
+      'the compute graph changed between two steps; nothing of this step is used',
+    );
   }
 
   #onNode(tensor: number, ask: boolean): boolean {
     const plan = this.#plan;
     if (!plan) return false;
     if (ask) {
-      const index = this.#node++;
-      if (this.#indices) return this.#indices.has(index);
-      const layer = layerOf(tensor);
-      if (layer < 0) return false;
-      this.seen.add(layer);
-      if (!plan.visits.has(layer)) return false;
-      this.#found.set(index, layer);
-      return true;
+      const layer = this.#layerAt(this.#node++, tensor);
+      return layer >= 0 && (plan.layers.has(layer) || layer === plan.endAfter);
     }
     try {
       const layer = layerOf(tensor);
-      const visit = plan.visits.get(layer);
-      if (!visit) return true; // not the graph that was remembered: run() notices
-      this.#visit(tensor, layer, visit, plan);
+      if (layer < 0) throw this.#changed();
+      if (plan.layers.has(layer)) this.#visit(tensor, layer, plan);
       this.#visited++;
       return layer !== plan.endAfter;
     } catch (error) {
@@ -153,7 +150,15 @@ export class GraphTap implements Disposable {
     }
   }
 
-  #visit(tensor: number, layer: number, visit: LayerVisit, plan: GraphPlan): void {
+  /** b of the node with this index, where it is `l_out-b`; else −1. */
+  #layerAt(index: number, tensor: number): number {
+    if (this.#indices) return this.#indices.get(index) ?? -1;
+    const layer = layerOf(tensor);
+    if (layer >= 0) this.#found.set(index, layer);
+    return layer;
+  }
+
+  #visit(tensor: number, layer: number, plan: GraphPlan): void {
     const model = this.#model!;
     const { width, layers } = model.info;
     const header = new DataView(view(tensor, TENSOR.nb + 16));
@@ -161,23 +166,19 @@ export class GraphTap implements Disposable {
     const d = Number(header.getBigInt64(TENSOR.ne, true));
     const rows = Number(header.getBigInt64(TENSOR.ne + 8, true));
     const stride = Number(header.getBigUint64(TENSOR.nb + 8, true));
-    const expected = layer === layers - 1 ? plan.outputs : plan.rows;
-    if (
-      type !== GGML_TYPE_F32 ||
-      d !== width ||
-      stride !== width * 4 ||
-      (rows !== expected && rows !== plan.rows)
-    ) {
+    const fits = rows === plan.rows || (rows === plan.outputs && layer === layers - 1);
+    if (type !== GGML_TYPE_F32 || d !== width || stride !== width * 4 || !fits) {
       throw new PersonaError(
         'UNSUPPORTED',
-        `l_out-${layer} is ${d} × ${rows} of type ${type}, not ${width} × ${expected} of f32`,
+        `l_out-${layer} is ${d} × ${rows} of type ${type}, not ${width} × ${plan.rows} of f32`,
       );
     }
     if (rows === 0) return;
     if (this.#buffer.length < rows * width) this.#buffer = new Float32Array(rows * width);
     const values = this.#buffer.subarray(0, rows * width);
     model.native.ggml_backend_tensor_get(tensor, values, 0, values.byteLength);
-    if (visit(values, layer)) model.native.ggml_backend_tensor_set(tensor, values, 0, values.byteLength);
+    if (plan.visit(values, layer, rows) && this.writes)
+      model.native.ggml_backend_tensor_set(tensor, values, 0, values.byteLength);
   }
 
   [Symbol.dispose](): void {
@@ -196,4 +197,20 @@ function layerOf(tensor: number): number {
     layer = layer * 10 + digit;
   }
   return layer;
+}
+
+/** The graph ran through, but not by the layers that were asked for. */
+export function missingLayers(
+  wanted: ReadonlySet<number>,
+  found: readonly number[],
+  architecture: string,
+): PersonaError {
+  const missing = [...wanted].filter((layer) => !found.includes(layer));
+  return new PersonaError(
+    'UNSUPPORTED',
+    missing.length > 0
+      ? `architecture ${architecture} does not name the output of layer ${missing.join(', ')} (l_out) in its graph`
+      : `architecture ${architecture} names the output of a layer (l_out) more than once in its graph`,
+    { remedy: 'its residual stream can be neither read nor edited; use another model' },
+  );
 }

@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto';
 import { PersonaError } from '../errors.ts';
 import { AnswerText } from './answer-text.ts';
 import { compileEdits, touchesPrompt, type CompiledEdit } from './edits.ts';
-import type { Pointer } from './ffi.ts';
 import type { NativeModel } from './native-model.ts';
+import { ANSWER, partOf, SCOPE_PARTS } from './part.ts';
 import { createReads, type ReadState } from './reads.ts';
 import type { EngineRequest, FinishReason, TokenEvent, TokenLogprobs } from './request.ts';
-import { createSampler } from './sampler.ts';
+import { Sampler } from './sampler.ts';
 import type { Slot } from './slots.ts';
 
 export interface Job {
@@ -19,7 +19,8 @@ export interface Job {
   answer: number[];
   given: boolean;
   edits: CompiledEdit[];
-  editLayers: ReadonlySet<number>;
+  /** by layer, those that reach something this request wants to know */
+  editsAt: ReadonlyMap<number, CompiledEdit[]>;
   reads: ReadState;
   /** text is to be predicted, so the whole network is computed */
   needsLogits: boolean;
@@ -30,7 +31,7 @@ export interface Job {
   prefixKey: string;
   /** prompt lengths at which prompt sums are kept for others */
   checkpointsAt: number[];
-  sampler: Pointer | undefined;
+  sampler: Sampler;
   text: AnswerText;
   pieces: string[];
   logprobs: TokenLogprobs[];
@@ -45,12 +46,9 @@ export interface Job {
   onEvents: (events: TokenEvent[]) => void;
 }
 
-/** Most directions that one request may carry; each costs a dot product per token. */
-const MAX_READS_AND_EDITS = 1024;
-
 /**
- * Checks a request against the model and makes it ready.
- * @throws PersonaError naming the field
+ * Makes a request ready that checkRequest has let pass.
+ * @throws PersonaError USAGE for tokens that do not exist, CONTEXT_FULL
  */
 export function createJob(
   id: number,
@@ -59,55 +57,12 @@ export function createJob(
   onEvents: Job['onEvents'],
 ): Job {
   const { layers, width, contextPerRequest } = model.info;
-  const edits = request.edits ?? [];
-  const projections = request.projections ?? [];
-  if (edits.length + projections.length > MAX_READS_AND_EDITS) {
-    throw new PersonaError(
-      'USAGE',
-      `${edits.length} edits and ${projections.length} projections; at most ${MAX_READS_AND_EDITS} together`,
-    );
-  }
-  edits.forEach((edit, i) => {
-    checkLayer(`edits[${i}].layer`, edit.layer, layers);
-    checkDirection(`edits[${i}].direction`, edit.direction, width);
-    if (edit.op === 'add' && !Number.isFinite(edit.coefficient)) {
-      throw new PersonaError(
-        'USAGE',
-        `edits[${i}].coefficient must be a finite number, got ${edit.coefficient}`,
-      );
-    }
-    if (edit.op === 'cap') {
-      if (edit.above === undefined && edit.below === undefined) {
-        throw new PersonaError('USAGE', `edits[${i}]: a cap needs a bound, above or below`);
-      }
-      if (
-        Number.isNaN(edit.above ?? 0) ||
-        Number.isNaN(edit.below ?? 0) ||
-        (edit.below ?? -Infinity) > (edit.above ?? Infinity)
-      ) {
-        throw new PersonaError(
-          'USAGE',
-          `edits[${i}]: below ${edit.below} and above ${edit.above} bound nothing`,
-        );
-      }
-    }
-    if (edit.when) checkDirection(`edits[${i}].when.direction`, edit.when.direction, width);
-  });
-  projections.forEach((read, i) => {
-    checkLayer(`projections[${i}].layer`, read.layer, layers);
-    checkDirection(`projections[${i}].direction`, read.direction, width);
-  });
-  if (request.means && request.means.layers !== 'all') {
-    request.means.layers.forEach((layer, i) => checkLayer(`means.layers[${i}]`, layer, layers));
-  }
 
   const prompt = tokensOf('prompt', request.prompt, model, true);
   if (prompt.length === 0) throw new PersonaError('USAGE', 'prompt: empty; at least one token is needed');
   const given = request.answer !== undefined;
   const answer = given ? tokensOf('answer', request.answer!, model, false) : [];
   const maxTokens = given ? answer.length : (request.maxTokens ?? 0);
-  if (!Number.isInteger(maxTokens) || maxTokens < 0)
-    throw new PersonaError('USAGE', `maxTokens must be 0 or more, got ${maxTokens}`);
   if (prompt.length + maxTokens > contextPerRequest) {
     throw new PersonaError(
       'CONTEXT_FULL',
@@ -117,33 +72,36 @@ export function createJob(
   }
 
   const reads = createReads(request, layers, width);
-  const readsAnything = reads.before.size + reads.after.size > 0;
+  const wanted = [...reads.before, ...reads.after]; // (layer, parts)
   const samples = !given && maxTokens > 0;
   const needsLogits = samples || (request.topLogprobs !== undefined && answer.length > 0);
-  const highest = Math.max(-1, ...reads.before, ...reads.after);
-  const compiled = compileEdits(edits);
+  const depth = needsLogits ? layers : 1 + Math.max(0, ...wanted.map(([layer]) => layer));
+  const edits = compileEdits(request.edits ?? []);
   return {
     id,
     request,
     prompt,
     answer,
     given,
-    edits: compiled,
-    editLayers: new Set(compiled.map((edit) => edit.layer)),
+    edits,
+    editsAt: Map.groupBy(
+      edits.filter((edit) => edit.layer < depth),
+      (edit) => edit.layer,
+    ),
     reads,
     needsLogits,
-    feedsLast: readsAnything,
-    depth: needsLogits ? layers : highest + 1,
-    prefixKey: prefixKey(compiled),
+    feedsLast: wanted.some(([, parts]) => (parts & ANSWER) !== 0),
+    depth,
+    prefixKey: prefixKey(edits),
     checkpointsAt: [],
-    sampler: samples ? createSampler(model.native, model.info.vocabulary, request.sampling ?? {}) : undefined,
+    sampler: new Sampler(request.sampling ?? {}),
     text: new AnswerText(request.stop ?? []),
     pieces: [],
     logprobs: [],
     slot: undefined,
     fed: 0,
     cached: 0,
-    finish: given || !samples ? (given ? 'given' : 'length') : undefined,
+    finish: given ? 'given' : samples ? undefined : 'length',
     told: 0,
     onEvents,
   };
@@ -160,28 +118,36 @@ export function remaining(job: Job): number {
   return target(job) - job.fed;
 }
 
-/** Whether the row of this position needs logits. */
+/** Whether the logits of this position's row are wanted. */
 export function wantsLogits(job: Job, position: number): boolean {
   if (!job.needsLogits || position < job.prompt.length - 1) return false;
   return job.given ? position < job.prompt.length - 1 + job.answer.length : job.finish === undefined;
+}
+
+/** Whether the last block has to compute this position's row: it is predicted from, or read there. */
+export function putsOut(job: Job, position: number, layers: number): boolean {
+  if (wantsLogits(job, position)) return true;
+  const last = layers - 1;
+  const parts = (job.reads.before.get(last) ?? 0) | (job.reads.after.get(last) ?? 0);
+  return (parts & partOf(position, job.prompt.length)) !== 0;
 }
 
 export function tokenAt(job: Job, position: number): number {
   return position < job.prompt.length ? job.prompt[position]! : job.answer[position - job.prompt.length]!;
 }
 
-/** Positions from which on the KV cache is this request's own. */
+/** Positions from which on the KV cache is this request's own: only an edit of everything goes on as it began. */
 export function shareableLength(job: Job): number {
-  const own = job.edits.some((edit) => edit.scope !== 'all');
-  return own ? job.prompt.length - 1 : Infinity;
+  return job.edits.every((edit) => edit.parts === SCOPE_PARTS.all) ? Infinity : job.prompt.length - 1;
 }
 
+/** Equal where the edits do the same to the prompt before its last token. */
 function prefixKey(edits: readonly CompiledEdit[]): string {
-  const touching = edits.filter((edit) => touchesPrompt(edit.scope));
+  const touching = edits.filter(touchesPrompt);
   if (touching.length === 0) return '';
   const hash = createHash('sha256');
   for (const edit of touching) {
-    hash.update(`${edit.layer} ${edit.op} ${edit.scope} ${edit.above} ${edit.below} `).update(edit.vector);
+    hash.update(`${edit.layer} ${edit.op} ${edit.parts} ${edit.above} ${edit.below} `).update(edit.vector);
     if (edit.when) hash.update(`when ${edit.when.above} ${edit.when.below} `).update(edit.when.unit);
   }
   return hash.digest('hex');
@@ -194,32 +160,6 @@ function tokensOf(
   parseSpecial: boolean,
 ): number[] {
   if (typeof value === 'string') return model.tokenize(value, parseSpecial);
-  value.forEach((token, i) => {
-    if (!Number.isInteger(token) || token < 0 || token >= model.info.vocabulary) {
-      throw new PersonaError(
-        'USAGE',
-        `${field}[${i}]: no token ${token} in a vocabulary of ${model.info.vocabulary}`,
-      );
-    }
-  });
+  model.checkTokens(field, value);
   return [...value];
-}
-
-function checkLayer(field: string, layer: number, layers: number): void {
-  if (!Number.isInteger(layer) || layer < 0 || layer >= layers) {
-    throw new PersonaError(
-      'USAGE',
-      `${field}: no layer ${layer} in a model of ${layers} (0 … ${layers - 1})`,
-    );
-  }
-}
-
-function checkDirection(field: string, direction: Float32Array, width: number): void {
-  if (direction.length !== width)
-    throw new PersonaError('BAD_VECTOR', `${field}: width ${direction.length}, the model has ${width}`);
-  let sum = 0;
-  for (const x of direction) sum += x * x;
-  if (!Number.isFinite(sum))
-    throw new PersonaError('BAD_VECTOR', `${field}: holds values that are not finite`);
-  if (sum === 0) throw new PersonaError('BAD_VECTOR', `${field}: all zero; it points nowhere`);
 }

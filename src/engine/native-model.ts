@@ -3,6 +3,7 @@
  * logits read here; what the rows mean is the scheduler's business.
  */
 
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { PersonaError } from '../errors.ts';
 import { openNative, registerProgressCallback, unregister, view, type Native, type Pointer } from './ffi.ts';
@@ -21,15 +22,21 @@ export interface Row {
 
 const GGML_TYPE_F32 = 0;
 const GGML_TYPE_F16 = 1;
+const FLASH_ATTENTION_OFF = 0;
 const DEVICE_GPU_TYPES = new Set([1, 2]); // GGML_BACKEND_DEVICE_TYPE_GPU, _IGPU
 
 /** More sequences than this are refused by llama.cpp (LLAMA_MAX_SEQ). */
 export const MAX_PARALLEL = 256;
 export const DEFAULT_PARALLEL = 8;
+/** Far beyond what any model was trained for. */
+const MAX_CONTEXT = 2 ** 24;
+const MAX_THREADS = 512; // GGML_MAX_N_THREADS
 /** Tokens per request when nothing is asked for: a few turns of chat, and 190 MB of cache at 8 × on the default model. */
 export const DEFAULT_CONTEXT = 2048;
 /** Rows of one decode call; more hardly speeds up prefill and makes others wait. */
 export const DEFAULT_BATCH = 512;
+/** Logits of a row are vocabulary × 4 bytes; a batch puts out as many rows as this, or as there are sequences. */
+export const MAX_OUTPUT_ROWS = 128;
 
 export class NativeModel implements Disposable {
   readonly native: Native;
@@ -59,6 +66,7 @@ export class NativeModel implements Disposable {
     evalCallback: { address: Pointer; cookie: Pointer },
     log: { last(): string; progress?: (fraction: number) => void },
   ) {
+    checkOptions(options);
     const native = openNative();
     this.native = native;
 
@@ -109,9 +117,6 @@ export class NativeModel implements Disposable {
 
     const trainContext: number = native.llama_model_n_ctx_train(this.model);
     const parallel = options.parallel ?? DEFAULT_PARALLEL;
-    if (!Number.isInteger(parallel) || parallel < 1 || parallel > MAX_PARALLEL) {
-      throw new PersonaError('USAGE', `parallel must be 1 … ${MAX_PARALLEL}, got ${parallel}`);
-    }
     const perRequest = options.context ?? Math.min(DEFAULT_CONTEXT, trainContext);
     this.batchSize = Math.min(options.batch ?? DEFAULT_BATCH, perRequest);
 
@@ -120,8 +125,7 @@ export class NativeModel implements Disposable {
     contextParams.n_batch = Math.max(this.batchSize, parallel);
     contextParams.n_ubatch = Math.max(this.batchSize, parallel);
     contextParams.n_seq_max = parallel;
-    contextParams.n_outputs_max = 0; // as many as the batch has rows
-    contextParams.n_outputs_max_per_seq = 0;
+    contextParams.n_outputs_max = Math.max(MAX_OUTPUT_ROWS, parallel);
     const threads = options.threads ?? defaultThreads();
     contextParams.n_threads = threads;
     contextParams.n_threads_batch = threads;
@@ -130,6 +134,8 @@ export class NativeModel implements Disposable {
     const cacheType = options.cacheType === 'f32' ? GGML_TYPE_F32 : GGML_TYPE_F16;
     contextParams.type_k = cacheType;
     contextParams.type_v = cacheType;
+    // flash attention rounds keys and values to f16 whatever the cache holds
+    if (cacheType === GGML_TYPE_F32) contextParams.flash_attn_type = FLASH_ATTENTION_OFF;
     // A buffer per sequence: attention then costs what that sequence is long, not what all are together.
     contextParams.kv_unified = false;
     this.context = native.llama_init_from_model(this.model, contextParams);
@@ -255,6 +261,19 @@ export class NativeModel implements Disposable {
     return this.#piece.subarray(0, Math.max(0, length));
   }
 
+  /** @throws PersonaError USAGE for one that the vocabulary does not have (the native code would abort) */
+  checkTokens(field: string, tokens: readonly number[]): void {
+    const { vocabulary } = this.info;
+    tokens.forEach((token, i) => {
+      if (Number.isInteger(token) && token >= 0 && token < vocabulary) return;
+      throw new PersonaError('USAGE', `${field}[${i}]: no token ${token} in a vocabulary of ${vocabulary}`);
+    });
+  }
+
+  text(tokens: readonly number[]): string {
+    return Buffer.concat(tokens.map((token) => Buffer.from(this.pieceBytes(token)))).toString();
+  }
+
   endsGeneration(token: number): boolean {
     return this.native.llama_vocab_is_eog(this.vocab, token);
   }
@@ -289,6 +308,25 @@ export class NativeModel implements Disposable {
     return this.#logits.values;
   }
 
+  /** llama.cpp's own control vector, for the whole context; null clears. @param data (layers − 1 × d), from block 1 on */
+  setControlVector(data: Float32Array | null, firstLayer: number, lastLayer: number): void {
+    const { layers, width } = this.info;
+    if (data && data.length !== (layers - 1) * width)
+      throw new PersonaError(
+        'BAD_VECTOR',
+        `${data.length} values for ${layers - 1} layers of width ${width}`,
+      );
+    const status: number = this.native.llama_set_adapter_cvec(
+      this.context,
+      data,
+      data?.length ?? 0,
+      width,
+      firstLayer,
+      lastLayer,
+    );
+    if (status !== 0) throw new PersonaError('ENGINE_FAILED', `llama_set_adapter_cvec failed with ${status}`);
+  }
+
   /** Drops what the sequence holds from position `from` on; false where that cannot be done (recurrent models). */
   truncate(sequence: number, from: number): boolean {
     return this.native.llama_memory_seq_rm(this.memory, sequence, from, -1);
@@ -305,6 +343,20 @@ export class NativeModel implements Disposable {
     this.native.llama_free(this.context);
     this.native.llama_model_free(this.model);
   }
+}
+
+/** @throws PersonaError NOT_FOUND, USAGE */
+function checkOptions(options: EngineOptions): void {
+  if (!existsSync(options.modelPath))
+    throw new PersonaError('NOT_FOUND', `${options.modelPath}: no such file`);
+  const whole = (name: string, value: number | undefined, most: number): void => {
+    if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= most)) return;
+    throw new PersonaError('USAGE', `${name} must be a whole number, 1 … ${most}; got ${value}`);
+  };
+  whole('parallel', options.parallel, MAX_PARALLEL);
+  whole('context', options.context, MAX_CONTEXT);
+  whole('batch', options.batch, MAX_CONTEXT);
+  whole('threads', options.threads, MAX_THREADS);
 }
 
 /** Hyper-threads share one vector unit; half of the logical cores is the usual best above four. */

@@ -11,7 +11,7 @@ export type ToEngine =
   | { type: 'detokenize'; id: number; tokens: readonly number[] }
   | { type: 'control_vector'; id: number; data: Float32Array | null; firstLayer: number; lastLayer: number }
   | { type: 'memory'; id: number }
-  | { type: 'native_abort' };
+  | { type: 'fault'; fault: Fault };
 
 export type FromEngine =
   | { type: 'progress'; fraction: number }
@@ -24,5 +24,8 @@ export type FromEngine =
   | { type: 'memory'; id: number; residentBytes: number }
   | { type: 'failed'; id: number | undefined; code: ErrorCode; message: string; remedy: string | undefined };
 
-/** Set in the engine process's environment; asks it to obey `native_abort`, for tests of recovery. */
+/** What a test may have go wrong: a GGML_ABORT, or edits that never reach the graph. */
+export type Fault = 'native_abort' | 'drop_edits';
+
+/** Set in the engine process's environment; it then obeys `fault`. */
 export const FAULTS_VARIABLE = 'PERSONA_ENGINE_FAULTS';

@@ -1,10 +1,13 @@
 /** What a request takes from the residual stream: means over tokens, and projections token by token. */
 
-import { dotAt } from './edits.ts';
+import { dotAt, unitVector } from './edits.ts';
+import { ANSWER, BODY, LAST, partOf } from './part.ts';
 import type { EngineRequest, MeanKind, ProjectionRead, ProjectionResult } from './request.ts';
 
 export interface MeanState {
   layers: number[];
+  /** layer → its row in the sums */
+  rowOf: ReadonlyMap<number, number>;
   kinds: ReadonlySet<MeanKind>;
   before: boolean;
   /** which cached prompt sums fit: same layers, same side */
@@ -29,14 +32,18 @@ export interface ProjectionState {
 export interface ReadState {
   means: MeanState | undefined;
   projections: ProjectionState[];
-  /** layers wanted before / after their own edits */
-  before: ReadonlySet<number>;
-  after: ReadonlySet<number>;
+  projectionsAt: ReadonlyMap<number, ProjectionState[]>;
+  /** layer → the parts of the text wanted there, before and after the layer's own edits */
+  before: ReadonlyMap<number, number>;
+  after: ReadonlyMap<number, number>;
 }
 
 export function createReads(request: EngineRequest, layers: number, d: number): ReadState {
-  const before = new Set<number>();
-  const after = new Set<number>();
+  const before = new Map<number, number>();
+  const after = new Map<number, number>();
+  const want = (side: Map<number, number>, layer: number, parts: number): unknown =>
+    side.set(layer, (side.get(layer) ?? 0) | parts);
+
   let means: MeanState | undefined;
   if (request.means && request.means.kinds.length > 0) {
     const wanted =
@@ -48,6 +55,7 @@ export function createReads(request: EngineRequest, layers: number, d: number): 
     const size = wanted.length * d;
     means = {
       layers: wanted,
+      rowOf: new Map(wanted.map((layer, row) => [layer, row])),
       kinds,
       before: isBefore,
       key: `${isBefore ? 'b' : 'a'}${wanted.join()}`,
@@ -58,17 +66,19 @@ export function createReads(request: EngineRequest, layers: number, d: number): 
       answerNorms: new Float64Array(kinds.has('response_avg') ? wanted.length : 0),
       promptLast: new Float32Array(kinds.has('prompt_last') ? size : 0),
     };
-    for (const layer of wanted) (isBefore ? before : after).add(layer);
+    const parts =
+      (kinds.has('prompt_avg') ? BODY | LAST : 0) |
+      (kinds.has('prompt_last') ? LAST : 0) |
+      (kinds.has('response_avg') ? ANSWER : 0);
+    for (const layer of wanted) want(isBefore ? before : after, layer, parts);
   }
+
   const projections = (request.projections ?? []).map((read): ProjectionState => {
     const isBefore = read.side === 'before';
-    (isBefore ? before : after).add(read.layer);
-    let sum = 0;
-    for (const x of read.direction) sum += x * x;
-    const norm = Math.sqrt(sum);
+    want(isBefore ? before : after, read.layer, LAST | ANSWER | (read.prompt ? BODY : 0));
     return {
       read,
-      unit: read.direction.map((x) => x / norm),
+      unit: unitVector(read.direction),
       before: isBefore,
       result: {
         name: read.name,
@@ -79,27 +89,8 @@ export function createReads(request: EngineRequest, layers: number, d: number): 
       },
     };
   });
-  return { means, projections, before, after };
-}
-
-/** Whether the row of this position is needed at all (so that the last block computes it). */
-export function readsPosition(
-  reads: ReadState,
-  layer: number,
-  position: number,
-  promptLength: number,
-): boolean {
-  const { means } = reads;
-  if (means?.layers.includes(layer)) {
-    if (position < promptLength - 1) {
-      if (means.kinds.has('prompt_avg')) return true;
-    } else if (position === promptLength - 1) {
-      if (means.kinds.has('prompt_avg') || means.kinds.has('prompt_last')) return true;
-    } else if (means.kinds.has('response_avg')) return true;
-  }
-  return reads.projections.some(
-    (p) => p.read.layer === layer && (position >= promptLength - 1 || p.read.prompt === true),
-  );
+  const projectionsAt = Map.groupBy(projections, (projection) => projection.read.layer);
+  return { means, projections, projectionsAt, before, after };
 }
 
 /**
@@ -117,35 +108,29 @@ export function takeRow(
   promptLength: number,
 ): void {
   const offset = index * d;
+  const part = partOf(position, promptLength);
   const { means } = reads;
-  if (means && means.before === before) {
-    const at = means.layers.indexOf(layer);
-    if (at >= 0) {
-      const to = at * d;
-      if (position >= promptLength) {
-        if (means.kinds.has('response_avg')) {
-          addInto(means.answerSum, to, rows, offset, d);
-          means.answerNorms[at] =
-            means.answerNorms[at]! + Math.sqrt(dotAt(rows, offset, rows.subarray(offset, offset + d), d));
-        }
-      } else {
-        if (means.kinds.has('prompt_avg')) addInto(means.promptSum, to, rows, offset, d);
-        if (position === promptLength - 1 && means.kinds.has('prompt_last')) {
-          means.promptLast.set(rows.subarray(offset, offset + d), to);
-        }
+  const row = means?.before === before ? means.rowOf.get(layer) : undefined;
+  if (means && row !== undefined) {
+    const { kinds } = means;
+    if (part === ANSWER) {
+      if (kinds.has('response_avg')) {
+        addInto(means.answerSum, row * d, rows, offset, d);
+        const values = rows.subarray(offset, offset + d);
+        means.answerNorms[row] = means.answerNorms[row]! + Math.sqrt(dotAt(values, 0, values, d));
       }
+    } else {
+      if (kinds.has('prompt_avg')) addInto(means.promptSum, row * d, rows, offset, d);
+      if (part === LAST && kinds.has('prompt_last'))
+        means.promptLast.set(rows.subarray(offset, offset + d), row * d);
     }
   }
-  for (const projection of reads.projections) {
-    if (projection.before !== before || projection.read.layer !== layer) continue;
-    if (position < promptLength - 1 && !projection.read.prompt) continue;
-    const value = dotAt(rows, offset, projection.unit, d);
-    const { result } = projection;
-    if (position >= promptLength) result.tokens[position - promptLength] = value;
-    else {
-      if (position === promptLength - 1) result.prompt = value;
-      if (result.promptTokens) result.promptTokens[position] = value;
-    }
+  for (const { before: side, read, unit, result } of reads.projectionsAt.get(layer) ?? []) {
+    if (side !== before || (part === BODY && !read.prompt)) continue;
+    const value = dotAt(rows, offset, unit, d);
+    if (part === ANSWER) result.tokens[position - promptLength] = value;
+    else if (part === LAST) result.prompt = value;
+    if (part !== ANSWER && result.promptTokens) result.promptTokens[position] = value;
   }
 }
 

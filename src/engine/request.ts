@@ -58,7 +58,8 @@ export interface ProjectionRead {
   direction: Float32Array; // (d)
   /** @default 'after' */
   side?: 'before' | 'after';
-  /** Also keep every prompt token's projection (the last prompt token's is always kept). @default false */
+  /** Also keep every prompt token's projection (the last prompt token's is always kept); the prompt is then computed
+   *  anew even where its beginning is in the cache. @default false */
   prompt?: boolean;
 }
 
@@ -77,7 +78,7 @@ export interface Sampling {
   presencePenalty?: number;
   /** Tokens looked back on by the penalties. @default 64 */
   penaltyLast?: number;
-  /** @default 0 */
+  /** Any whole number; the same one gives the same text. @default 0 */
   seed?: number;
 }
 
@@ -113,7 +114,7 @@ export interface TokenEvent {
   /** index in the answer, from 0 */
   index: number;
   token: number;
-  /** text that became whole with this token (may be empty within a multi-byte character) */
+  /** text that became certain with this token: empty within a multi-byte character, or while it may become a stop */
   text: string;
   logprobs?: TokenLogprobs;
   /** projection at this token's own position, in the order of `projections` */
@@ -136,7 +137,8 @@ export interface EngineResult {
   /** mean norm of the residual stream over answer tokens, in the order of `meanLayers`; with `response_avg` only */
   residualNorms?: Float32Array;
   projections?: ProjectionResult[];
-  /** per edit: at how many token positions it changed the stream */
+  /** per edit: at how many token positions it changed the stream. Positions that came from the cache are not counted,
+   *  nor those where nothing that was asked for depends on it. */
   editsApplied: number[];
 }
 
@@ -145,7 +147,7 @@ export interface ProjectionResult {
   layer: number;
   /** at the last prompt token: the prediction before a word is said */
   prompt: number;
-  /** every prompt token, when asked for; NaN for those that came from the cache */
+  /** every prompt token, when asked for */
   promptTokens?: number[];
   /** one per answer token */
   tokens: number[];
@@ -155,15 +157,15 @@ export interface EngineOptions {
   modelPath: string;
   /** Sequences decoded together. @default 8 */
   parallel?: number;
-  /** Tokens of context over all sequences together. @default min(parallel × 1024, 65536), at least 2048 */
+  /** Tokens of one request, prompt and answer together. @default 2048, or what the model was trained for if less */
   context?: number;
   /** Rows in one batch. @default 512 */
   batch?: number;
-  /** @default the physical cores */
+  /** @default the cores, up to four; half of them (the physical ones) above */
   threads?: number;
   /** Layers on a GPU, −1 = all. @default −1 where a GPU backend is installed */
   gpuLayers?: number;
-  /** 'f16' halves the cache; 'f32' is closest to a PyTorch reference. @default 'f16' */
+  /** 'f32' keeps attention in full precision, as a PyTorch reference does; twice the cache, and slower. @default 'f16' */
   cacheType?: 'f16' | 'f32';
   /** How means and projections are taken where both ways exist. @default 'auto' */
   readVia?: 'auto' | 'callback' | 'layer_input';

@@ -17,6 +17,7 @@ const LOG_ERROR = 4;
 const KEPT_LINES = 5;
 
 let native: Native | undefined;
+let tap: GraphTap | undefined;
 let model: NativeModel | undefined;
 let scheduler: Scheduler | undefined;
 let running = false;
@@ -40,7 +41,7 @@ function load(options: Extract<ToEngine, { type: 'load' }>['options']): void {
     if (lastErrors.length > KEPT_LINES) lastErrors.shift();
     process.stderr.write(text); // kept by the host: the last words when the process aborts
   });
-  const tap = new GraphTap();
+  tap = new GraphTap();
   model = new NativeModel(options, tap.callback, {
     last: () => lastErrors.join('; ') || 'no reason given',
     progress: (fraction) => send({ type: 'progress', fraction }),
@@ -91,28 +92,23 @@ function receive(message: ToEngine): void {
         tokens: model!.tokenize(message.text, message.parseSpecial),
       });
     case 'detokenize': {
+      model!.checkTokens('tokens', message.tokens);
       const bytes = message.tokens.map((token) => Buffer.from(model!.pieceBytes(token, true)));
       const text = Buffer.concat(bytes).toString();
       return send({ type: 'text', id: message.id, text, pieces: bytes.map((piece) => piece.toString()) });
     }
     case 'control_vector': {
-      const { width, layers } = model!.info;
-      const data = message.data;
-      const status: number = native!.llama_set_adapter_cvec(
-        model!.context,
-        data,
-        data?.length ?? 0,
-        width,
-        message.firstLayer,
-        Math.min(message.lastLayer, layers),
-      );
-      if (status !== 0) throw new Error(`llama_set_adapter_cvec failed with ${status}`);
+      model!.setControlVector(message.data, message.firstLayer, message.lastLayer);
+      tap!.forget(); // the graph gets other nodes
+      scheduler!.forgetPrefixes();
       return send({ type: 'done', id: message.id });
     }
     case 'memory':
       return send({ type: 'memory', id: message.id, residentBytes: process.memoryUsage.rss() });
-    case 'native_abort':
-      if (process.env[FAULTS_VARIABLE]) native!.ggml_abort('worker.ts', 0, 'asked to abort');
+    case 'fault':
+      if (!process.env[FAULTS_VARIABLE]) return;
+      if (message.fault === 'native_abort') native!.ggml_abort('worker.ts', 0, 'asked to abort');
+      tap!.writes = false;
       return;
   }
 }

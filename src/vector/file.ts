@@ -4,19 +4,45 @@
  * refuses a `direction.0`, so block 0's row lies in `persona.direction_0`.
  */
 
+import { z } from 'zod';
 import { PersonaError } from '../errors.ts';
 import type { MeanKind } from '../engine/request.ts';
+import { checkJson } from '../files/check-json.ts';
 import { version } from '../files/package-version.ts';
+import { calibrationSchema } from '../judge/calibrate.ts';
+import type { ModelIdentity } from '../model/chat-model.ts';
 import { ggufNumber, ggufString, type Gguf, type GgufValue } from '../model/gguf.ts';
 import { readGguf, readTensor } from '../model/gguf-read.ts';
 import { writeGguf } from '../model/gguf-write.ts';
-import { direction, type Baseline, type PersonaVector } from './vector.ts';
+import { MEAN_KINDS } from '../rollout/ask.ts';
+import { traitSchema } from '../trait/schema.ts';
+import { direction, type Baseline, type PersonaVector, type Quality, type Recipe } from './vector.ts';
 
 const ARCHITECTURE = 'controlvector';
 /** Raised when the meaning of a `persona.*` key changes. */
 const FORMAT = 1;
 /** No model comes near; a file that says more is broken. */
 const MAX_LAYERS = 4096;
+
+const modelSchema: z.ZodType<ModelIdentity> = z.object({
+  name: z.string(),
+  architecture: z.string(),
+  sha256: z.string(),
+  quantization: z.string(),
+  layers: z.int().min(1).max(MAX_LAYERS),
+  width: z.int().min(1),
+  templateSha256: z.string(),
+});
+
+/** What is used of a recipe again is checked, the rest is passed on as it is. */
+const recipeSchema = z.looseObject({
+  created: z.string(),
+  trait: traitSchema.optional(),
+  calibration: calibrationSchema.optional(),
+}) as unknown as z.ZodType<Recipe>;
+
+/** Figures for people: shown, never reckoned with. */
+const qualitySchema = z.looseObject({}) as unknown as z.ZodType<Quality>;
 
 const floats = (items: Float32Array): GgufValue => ({ type: 'array', of: 'f32', items });
 const text = (value: string): GgufValue => ({ type: 'string', value });
@@ -40,7 +66,7 @@ export async function writeVector(path: string, vector: PersonaVector): Promise<
   ];
   if (vector.layer !== undefined) metadata.push(['persona.layer', u32(vector.layer)]);
   if (vector.coefficient !== undefined)
-    metadata.push(['persona.coefficient', { type: 'f32', value: vector.coefficient }]);
+    metadata.push(['persona.coefficient', { type: 'f64', value: vector.coefficient }]); // 0.1 stays 0.1
   if (vector.residualNorms) metadata.push(['persona.residual_norms', floats(vector.residualNorms)]);
   if (vector.baseline) {
     metadata.push(
@@ -89,20 +115,11 @@ export async function readVector(path: string): Promise<PersonaVector> {
       { remedy: 'use the version that wrote it, or extract it anew' },
     );
   }
-  const model = json(file, 'persona.model') as PersonaVector['model'];
-  if (
-    !isCount(model.layers, MAX_LAYERS) ||
-    !isCount(model.width, Infinity) ||
-    typeof model.sha256 !== 'string'
-  ) {
-    throw new PersonaError(
-      'BAD_VECTOR',
-      `${path}: persona.model does not say which model the vector belongs to`,
-    );
-  }
+  const model = json(file, 'persona.model', modelSchema);
   const { layers, width } = model;
+  const first = floatArray(file, 'persona.direction_0', width); // before room is made for what the model is said to be
   const directions = new Float32Array(layers * width);
-  directions.set(floatArray(file, 'persona.direction_0', width), 0);
+  directions.set(first, 0);
   for (let b = 1; b < layers; b++) {
     const name = `direction.${b}`;
     if (!file.tensors.has(name))
@@ -123,11 +140,21 @@ export async function readVector(path: string): Promise<PersonaVector> {
     );
 
   const layer = ggufNumber(file, 'persona.layer');
+  if (layer !== undefined && !(Number.isInteger(layer) && layer >= 0 && layer < layers))
+    throw new PersonaError('BAD_VECTOR', `${path}: persona.layer is ${layer}, of ${layers} layers`);
   const coefficient = ggufNumber(file, 'persona.coefficient');
+  if (coefficient !== undefined && !Number.isFinite(coefficient))
+    throw new PersonaError('BAD_VECTOR', `${path}: persona.coefficient is ${coefficient}`);
+  const kind = ggufString(file, 'persona.kind') ?? 'absent';
+  if (!isMeanKind(kind))
+    throw new PersonaError(
+      'BAD_VECTOR',
+      `${path}: persona.kind is ${kind}, not one of ${MEAN_KINDS.join(', ')}`,
+    );
   const baseline = readBaseline(file, layers);
   return {
     trait,
-    kind: (ggufString(file, 'persona.kind') ?? 'response_avg') as MeanKind,
+    kind,
     model,
     directions,
     ...(file.metadata.has('persona.residual_norms')
@@ -136,8 +163,8 @@ export async function readVector(path: string): Promise<PersonaVector> {
     ...(baseline ? { baseline } : {}),
     ...(layer === undefined ? {} : { layer }),
     ...(coefficient === undefined ? {} : { coefficient }),
-    recipe: json(file, 'persona.recipe'),
-    quality: json(file, 'persona.quality'),
+    recipe: json(file, 'persona.recipe', recipeSchema),
+    quality: json(file, 'persona.quality', qualitySchema),
     version: ggufString(file, 'persona.version') ?? version,
   };
 }
@@ -157,20 +184,18 @@ function floatArray(file: Gguf, key: string, length: number): Float32Array {
   if (value?.type !== 'array' || value.of !== 'f32' || value.items.length !== length) {
     throw new PersonaError('BAD_VECTOR', `${file.path}: ${key} must be ${length} numbers (f32)`);
   }
+  const at = value.items.findIndex((x) => !Number.isFinite(x));
+  if (at >= 0)
+    throw new PersonaError('BAD_VECTOR', `${file.path}: ${key} holds a value that is not finite, at ${at}`);
   return value.items;
 }
 
-function json(file: Gguf, key: string): Record<string, unknown> & PersonaVector['model'] {
-  try {
-    const value: unknown = JSON.parse(ggufString(file, key) ?? '');
-    if (typeof value === 'object' && value !== null)
-      return value as Record<string, unknown> & PersonaVector['model'];
-  } catch {
-    // told below, with the file and the field
-  }
-  throw new PersonaError('BAD_VECTOR', `${file.path}: ${key} is not a JSON object`);
+function json<T>(file: Gguf, key: string, schema: z.ZodType<T>): T {
+  const written = ggufString(file, key);
+  if (written === undefined) throw new PersonaError('BAD_VECTOR', `${file.path}: ${key} is absent`);
+  return checkJson(written, `${file.path}: ${key}`, schema, 'BAD_VECTOR');
 }
 
-function isCount(value: unknown, most: number): boolean {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most;
+function isMeanKind(kind: string): kind is MeanKind {
+  return (MEAN_KINDS as readonly string[]).includes(kind);
 }

@@ -34,5 +34,5 @@ export function checkFit(
 
 /** A model's name without its quantisation: `SmolLM2-135M-Instruct.Q8_0` → `smollm2-135m-instruct`. */
 function family(name: string): string {
-  return name.toLowerCase().replace(/[._:-](i?q\d.*|f16|f32|bf16)$/, '');
+  return name.toLowerCase().replace(/[._:-]([it]?q\d\w*|mxfp\d\w*|f16|f32|fp16|fp32|bf16)$/, '');
 }

@@ -1,7 +1,12 @@
 /** A persona vector with everything needed to trust and reuse it. Layer b = residual stream after block b, from 0. */
 
 import type { MeanKind } from '../engine/request.ts';
+import type { Calibration } from '../judge/calibrate.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
+import type { Side } from '../rollout/rollout.ts';
+import type { Trait } from '../trait/trait.ts';
+import type { Dose } from './dose.ts';
+import type { FilterOptions } from './filter.ts';
 
 /** Projections of the model's own neutral answers, per layer: what "usual" is. */
 export interface Baseline {
@@ -11,6 +16,39 @@ export interface Baseline {
   /** standard deviation of a single token's projection, (layers) */
   tokenDeviation: Float32Array;
   answers: number;
+}
+
+/** How a vector was made; what is absent was not part of the making. */
+export interface Recipe {
+  /** ISO time */
+  created: string;
+  /** whole, as it was then */
+  trait?: Trait;
+  questions?: number;
+  samples?: number;
+  maxTokens?: number;
+  temperature?: number;
+  seed?: number;
+  judge?: { name: string; pairs: number };
+  /** the judge's scale, for judging steered answers by the same */
+  calibration?: Calibration;
+  filter?: FilterOptions;
+  /** the file of given answers */
+  rollouts?: { path: string; sha256: string };
+}
+
+/** Figures to judge a vector by. */
+export interface Quality {
+  counts?: { asked: number; kept: Record<Side, number>; dropped: { reason: string; count: number }[] };
+  /** ‖v‖ per layer */
+  norms?: number[];
+  /** per layer, AUC of the projection on questions the direction was not made of; null where it cannot be told */
+  separation?: (number | null)[];
+  /** at the chosen layer, and at the layers compared */
+  doses?: Dose[];
+  layerDoses?: Dose[];
+  /** why this layer */
+  why?: string;
 }
 
 export interface PersonaVector {
@@ -25,10 +63,8 @@ export interface PersonaVector {
   /** chosen by the sweep; absent until one ran */
   layer?: number;
   coefficient?: number;
-  /** how it was made, for people and for reuse: counts, judge, sampling, thresholds … (plain JSON) */
-  recipe: Record<string, unknown>;
-  /** figures to judge it by (plain JSON) */
-  quality: Record<string, unknown>;
+  recipe: Recipe;
+  quality: Quality;
   /** version of this package that wrote it */
   version: string;
 }

@@ -235,7 +235,7 @@ const arrays = fc.oneof(
 ) as fc.Arbitrary<GgufValue>;
 
 const shapes = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 });
-const tensors = fc
+const anyTensor = fc
   .tuple(fc.constantFrom(...(Object.keys(GGML_TYPES) as GgmlType[])), fc.integer({ min: 0, max: 3 }), shapes)
   .chain(([type, blocks, rest]) => {
     const shape = [blocks * GGML_TYPES[type].blockSize, ...rest];
@@ -249,7 +249,7 @@ describe('round trips', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.dictionary(text.filter(Boolean), fc.oneof(scalars, arrays), { maxKeys: 8 }),
-        fc.array(tensors, { maxLength: 4 }),
+        fc.array(anyTensor, { maxLength: 4 }),
         fc.constantFrom(undefined, 1, 8, 64, 4096),
         async (values, bodies, alignment) => {
           const metadata = new Map(Object.entries(values));

@@ -12,7 +12,7 @@ import {
 } from '../../src/report/format.ts';
 
 test('numbers have a true minus, no negative zero, and a dash for none', () => {
-  expect(fixed(-3.14159, 2)).toBe('−3.14');
+  expect(fixed(-2.46802, 2)).toBe('−2.47');
   expect(fixed(-0.04, 1)).toBe('0.0');
   expect([null, undefined, Number.NaN, Infinity].map((value) => fixed(value))).toEqual(['–', '–', '–', '–']);
   expect(signed(1.26, 1)).toBe('+1.3');

@@ -26,8 +26,9 @@ export interface Output extends OutputSettings {
   human(text: string): void;
   /** What helps to understand a failure. Only with --verbose. */
   detail(text: string): void;
-  /** The result: `value` as JSON with --json, else `text`, where there is one. Once a command. */
-  result(value: unknown, text?: string): void;
+  /** The result: `value` as JSON with --json, else `text`, where there is one. Once a command. A document that people
+   *  go on to edit is `indent`ed also in a file. */
+  result(value: unknown, text?: string, indent?: number): void;
   /** One line of a result that is a stream of JSON lines, whatever --json says. */
   row(value: unknown): void;
   /** A part of a text that is written as it comes (generated tokens); ends open progress lines. Nothing with --json. */
@@ -53,10 +54,10 @@ export function openOutput(
     screen.write(text);
     line?.draw();
   }
-  function result(value: unknown, text?: string): void {
+  function result(value: unknown, text?: string, indent = stdout.isTTY ? 2 : 0): void {
     if (told) throw new Error('a command has one result');
     told = true;
-    if (json) above(stdout, `${jsonText(value, stdout.isTTY ? 2 : 0)}\n`);
+    if (json) above(stdout, `${jsonText(value, indent)}\n`);
     else if (text !== undefined) above(stdout, `${text}\n`);
   }
   function progress(options: ProgressOptions): Progress {

@@ -6,6 +6,7 @@ import { isPersonaError, PersonaError } from '../../errors.ts';
 import { jsonText, openOutput, type Output, type OutputSettings } from './output.ts';
 
 export const DONE = 0;
+/** thrown errors; also returned by a verb whose result is itself that something is wrong */
 export const FAILED = 1;
 export const WRONG_USAGE = 2;
 /** returned by a verb whose user set a gate that was not met */
@@ -28,7 +29,7 @@ export interface RunOptions {
  * The verb gets the arguments that commander gives, without the command itself.
  */
 export function run<A extends unknown[]>(
-  verb: (session: Session, ...args: A) => Promise<void | typeof GATE_NOT_MET>,
+  verb: (session: Session, ...args: A) => Promise<void | typeof GATE_NOT_MET | typeof FAILED>,
   options: RunOptions = {},
 ): (...args: unknown[]) => Promise<void> {
   return async (...args) => {

@@ -1,5 +1,5 @@
 /**
- * Files that appear whole or not at all: written under a temporary name in the same folder, checked, flushed to the
+ * Streams that become files whole or not at all, and only when they are what they should be: written under a temporary name in the same folder, checked, flushed to the
  * disk, then renamed.
  */
 
@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import { PersonaError } from '../errors.ts';
 import { throwIfAborted } from './abort.ts';
 
-export interface WriteWholeOptions {
+export interface WriteVerifiedOptions {
   /** What the content must be; a difference is an error, and nothing is left behind. */
   bytes?: number;
   sha256?: string;
@@ -23,10 +23,10 @@ export function partialPath(target: string): string {
 }
 
 /** @throws PersonaError DOWNLOAD when the content is not what was expected */
-export async function writeWhole(
+export async function writeVerified(
   target: string,
   chunks: AsyncIterable<Uint8Array>,
-  options: WriteWholeOptions = {},
+  options: WriteVerifiedOptions = {},
 ): Promise<{ bytes: number; sha256: string }> {
   const { signal, onBytes } = options;
   const temporary = partialPath(target);

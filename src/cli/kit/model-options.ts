@@ -1,0 +1,99 @@
+/** The options by which a verb opens a model, and the opening itself, told to people as it goes on. */
+
+import { type Command, Option } from 'commander';
+import { type ChatModel, openChatModel } from '../../model/chat-model.ts';
+import type { Progress as Report } from '../../model/progress.ts';
+import { integer } from './options.ts';
+import type { Progress } from './progress.ts';
+import type { Session } from './run.ts';
+
+export interface ModelOptions {
+  model?: string;
+  parallel?: number;
+  context?: number;
+  threads?: number;
+  gpuLayers?: number;
+  cacheType?: 'f16' | 'f32';
+  offline?: true;
+}
+
+const GROUP = 'Model:';
+
+export function addModelOptions(command: Command): Command {
+  const options = [
+    new Option('-m, --model <model>', 'path, name or hf:owner/repo[:quant]; left out, a small default model'),
+    new Option('--parallel <n>', 'texts worked on together').argParser(integer({ min: 1, max: 256 })),
+    new Option('--context <tokens>', 'room for one text, prompt and answer').argParser(integer({ min: 16 })),
+    new Option('--threads <n>', 'CPU threads (default: the physical cores)').argParser(integer({ min: 1 })),
+    new Option('--gpu-layers <n>', 'layers on the GPU, -1 for all').argParser(integer({ min: -1 })),
+    new Option('--cache-type <type>', 'precision of the KV cache').choices(['f16', 'f32']),
+    new Option('--offline', 'use only models that are here'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(GROUP));
+  return command;
+}
+
+/** Shorter work is over before a line about it could be read. */
+const WORTH_TELLING_MS = 500;
+
+/**
+ * Opens the model that the options name.
+ * @param defaults where the user said nothing
+ */
+export async function openModel(
+  session: Session,
+  options: ModelOptions,
+  defaults: Pick<ModelOptions, 'parallel' | 'context'> = {},
+): Promise<ChatModel> {
+  const { model, threads, gpuLayers, cacheType, offline } = options;
+  const steps = stepsOf(session);
+  try {
+    return await openChatModel({
+      model,
+      parallel: options.parallel ?? defaults.parallel,
+      context: options.context ?? defaults.context,
+      threads,
+      gpuLayers,
+      cacheType,
+      offline,
+      signal: session.signal,
+      onNote: (note) => session.human(note),
+      onProgress: steps.report,
+      onLoadProgress: (share) =>
+        steps.report({ label: 'loading the model', done: Math.round(share * 100), total: 100, unit: '%' }),
+    });
+  } finally {
+    steps.end();
+  }
+}
+
+/** Shows reports of progress: one line a step, and none for a step that is over at once. */
+export function stepsOf(session: Session): { report: (report: Report) => void; end: () => void } {
+  let label = '';
+  let begun = 0;
+  let line: Progress | undefined;
+  let counted = false; // a share of the whole has no rate worth telling
+
+  function end(): void {
+    line?.done(counted ? undefined : `${label}: done`);
+    line = undefined;
+    label = '';
+  }
+  function report(step: Report): void {
+    if (step.label !== label) {
+      end();
+      label = step.label;
+      counted = step.unit !== '%';
+      begun = performance.now();
+    }
+    if (line === undefined && performance.now() - begun < WORTH_TELLING_MS) return;
+    line ??= session.progress({
+      label,
+      total: step.total,
+      unit: step.unit === 'B' ? 'bytes' : step.unit,
+      start: step.done,
+    });
+    line.update(step.done);
+  }
+  return { report, end };
+}

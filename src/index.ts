@@ -1,0 +1,45 @@
+/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, reports. */
+
+export { isPersonaError, PersonaError } from './errors.ts';
+export type { ErrorCode } from './errors.ts';
+
+export { Engine, openEngine } from './engine/engine.ts';
+export type { OpenOptions, RunOptions } from './engine/engine.ts';
+export type * from './engine/request.ts';
+
+export { openChatModel } from './model/chat-model.ts';
+export type { ChatModel, ModelIdentity, OpenChatModelOptions } from './model/chat-model.ts';
+export { resolveModel } from './model/pull.ts';
+export { listModels } from './model/list.ts';
+export { renderChat } from './model/template.ts';
+export type { ChatMessage } from './model/template.ts';
+
+export { checkTrait } from './trait/check.ts';
+export { listTraits, loadTrait } from './trait/load.ts';
+export type { Trait } from './trait/trait.ts';
+
+export { askRollouts, readMeans } from './rollout/ask.ts';
+export { readGivenRollouts } from './rollout/given.ts';
+export { planNeutral, planRollouts } from './rollout/plan.ts';
+export type { AskedRollout, Rollout } from './rollout/rollout.ts';
+
+export { calibrate } from './judge/calibrate.ts';
+export type { Calibration } from './judge/calibrate.ts';
+export type { Judge, JudgeItem, Judgement } from './judge/judge.ts';
+export { likelihoodJudge } from './judge/likelihood.ts';
+
+export { extract } from './vector/extract.ts';
+export type { Extraction, ExtractOptions } from './vector/extract.ts';
+export { extractGiven } from './vector/extract-given.ts';
+export { readVector, writeVector } from './vector/file.ts';
+export { filterRollouts } from './vector/filter.ts';
+export { checkFit } from './vector/fit.ts';
+export { direction } from './vector/vector.ts';
+export type { PersonaVector } from './vector/vector.ts';
+
+export { readings, resolveWatches, watchReads } from './monitor/watch.ts';
+export { parseSpec } from './steer/spec.ts';
+export { resolveSteering } from './steer/resolve.ts';
+
+export { renderReport } from './report/render.ts';
+export { writeReport } from './report/write.ts';

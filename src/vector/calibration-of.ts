@@ -1,0 +1,59 @@
+/** The judge's scale for a vector: the one it was extracted with, or one learned from a few rollouts of its trait. */
+
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Calibration } from '../judge/calibrate.ts';
+import type { ChatModel } from '../model/chat-model.ts';
+import type { Progress } from '../model/progress.ts';
+import { askRollouts } from '../rollout/ask.ts';
+import { planNeutral, planRollouts } from '../rollout/plan.ts';
+import { rolloutSchema, type Rollout } from '../rollout/rollout.ts';
+import type { Trait } from '../trait/trait.ts';
+import { openRunLog } from './run-folder.ts';
+import { scaleJudge } from './scale.ts';
+import type { PersonaVector } from './vector.ts';
+
+/** Questions asked under each instruction to learn a scale: 40 answers, a minute on a laptop with a small model. */
+const QUESTIONS = 4;
+const JUDGE_PAIRS = 2;
+
+export interface CalibrationOptions {
+  run: string;
+  maxTokens: number;
+  seed: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export async function calibrationOf(
+  model: ChatModel,
+  trait: Trait,
+  vector: PersonaVector,
+  options: CalibrationOptions,
+): Promise<Calibration> {
+  const { calibration: stored, trait: own } = vector.recipe;
+  if (stored && own && isSameTrait(own, trait) && vector.model.sha256 === model.identity.sha256)
+    return stored;
+  const sizes = { questions: QUESTIONS, samples: 1 };
+  const plan = [...planRollouts(trait, sizes), ...planNeutral(trait, sizes)];
+  const { rows, log } = await openRunLog(join(options.run, 'rollouts.jsonl'), rolloutSchema, (row) => row.id);
+  await using _ = log;
+  const done = new Map<string, Rollout>(rows.map((row) => [row.id, row]));
+  const missing = plan.filter(({ id }) => !done.has(id));
+  for await (const { rollout } of askRollouts(model, missing, { ...options, temperature: 0 })) {
+    await log.append(rollout);
+    done.set(rollout.id, rollout);
+    options.onProgress?.({ label: 'asking', done: done.size, total: plan.length, unit: 'rollouts' });
+  }
+  const rollouts = plan.map(({ id }) => done.get(id)!);
+  const scale = await scaleJudge(model, trait, rollouts, join(options.run, 'measurements.jsonl'), {
+    pairs: JUDGE_PAIRS,
+    ...options,
+  });
+  return scale.calibration;
+}
+
+/** The same instructions and questions make the same scale. */
+export function isSameTrait(a: Trait, b: Trait): boolean {
+  return isDeepStrictEqual(a, b);
+}

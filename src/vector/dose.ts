@@ -1,0 +1,52 @@
+/** Dose and response: what steering with one coefficient at one layer does to trait and coherence. */
+
+import { bootstrapMean } from '../math/bootstrap.ts';
+
+/** A mean with its 95 % bootstrap interval. */
+export interface Estimate {
+  mean: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+/** One steering setting, judged. */
+export interface Dose {
+  layer: number;
+  coefficient: number;
+  trait: Estimate; // 0–100
+  coherence: Estimate; // 0–100
+}
+
+/** One steered answer with its scores: a line of sweep.jsonl. */
+export interface SteeredAnswer {
+  layer: number;
+  coefficient: number;
+  question: string;
+  questionIndex: number;
+  sample: number;
+  answer: string;
+  trait: number | null;
+  coherence: number | null;
+  reason?: string | undefined;
+}
+
+/**
+ * Doses in ascending order of layer and coefficient. An answer without a score counts as incoherent (0) and says
+ * nothing of the trait: steering that silences the model must not look harmless.
+ */
+export function summarise(answers: readonly SteeredAnswer[]): Dose[] {
+  const cells = new Map<string, SteeredAnswer[]>();
+  for (const answer of answers) {
+    const key = `${answer.layer}/${answer.coefficient}`;
+    cells.set(key, [...(cells.get(key) ?? []), answer]);
+  }
+  return [...cells.values()]
+    .map((cell) => ({
+      layer: cell[0]!.layer,
+      coefficient: cell[0]!.coefficient,
+      trait: bootstrapMean(cell.map((answer) => answer.trait).filter((score) => score !== null)),
+      coherence: bootstrapMean(cell.map((answer) => answer.coherence ?? 0)),
+    }))
+    .sort((a, b) => a.layer - b.layer || a.coefficient - b.coefficient);
+}

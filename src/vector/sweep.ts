@@ -1,0 +1,82 @@
+/** Steers and judges: the same questions at every setting of layer and coefficient, all settings in one batch. */
+
+import { inFlight } from '../engine/in-flight.ts';
+import type { Scope } from '../engine/request.ts';
+import type { Judge } from '../judge/judge.ts';
+import type { ChatModel } from '../model/chat-model.ts';
+import { inFlightLimit } from '../rollout/ask.ts';
+import type { SteeredAnswer } from './dose.ts';
+
+export interface SweepCell {
+  layer: number;
+  coefficient: number;
+  question: string;
+  questionIndex: number;
+  sample: number;
+}
+
+export interface SweepOptions {
+  maxTokens: number;
+  temperature: number;
+  seed: number;
+  scope: Scope;
+  signal?: AbortSignal | undefined;
+}
+
+/** Every question at every setting. Coefficient 0 is the same at each layer and asked once, at the first. */
+export function planSweep(
+  layers: readonly number[],
+  coefficients: readonly number[],
+  questions: readonly { question: string; questionIndex: number }[],
+  samples: number,
+): SweepCell[] {
+  return layers.flatMap((layer, l) =>
+    coefficients
+      .filter((coefficient) => coefficient !== 0 || l === 0)
+      .flatMap((coefficient) =>
+        questions.flatMap((question) =>
+          Array.from({ length: samples }, (_, sample) => ({ layer, coefficient, ...question, sample })),
+        ),
+      ),
+  );
+}
+
+/** A cell's key among the lines of sweep.jsonl, for going on after a kill. Unsteered answers belong to every layer. */
+export function cellKey(cell: Pick<SweepCell, 'layer' | 'coefficient' | 'questionIndex' | 'sample'>): string {
+  const setting = cell.coefficient === 0 ? 'unsteered' : `${cell.layer}/${cell.coefficient}`;
+  return `${setting}/${cell.questionIndex}/${cell.sample}`;
+}
+
+/** Answers come as they are judged. */
+export async function* sweep(
+  model: ChatModel,
+  directions: Float32Array, // (layers × d)
+  judge: Judge,
+  cells: readonly SweepCell[],
+  options: SweepOptions,
+): AsyncGenerator<SteeredAnswer> {
+  const { width } = model.identity;
+  const answer = async (cell: SweepCell, signal: AbortSignal): Promise<SteeredAnswer> => {
+    const { layer, coefficient } = cell;
+    const direction = directions.subarray(layer * width, (layer + 1) * width);
+    const result = await model.engine.run(
+      {
+        prompt: model.render([{ role: 'user', content: cell.question }]),
+        maxTokens: options.maxTokens,
+        // the same seeds at every setting, so that settings differ by the steering alone
+        sampling: {
+          temperature: options.temperature,
+          seed: options.seed + 1000 * cell.questionIndex + cell.sample,
+        },
+        edits: coefficient === 0 ? [] : [{ op: 'add', layer, direction, coefficient, scope: options.scope }],
+      },
+      { signal },
+    );
+    const { trait, coherence, reason } = await judge.judge(
+      { question: cell.question, answer: result.text },
+      signal,
+    );
+    return { ...cell, answer: result.text, trait, coherence, ...(reason === undefined ? {} : { reason }) };
+  };
+  yield* inFlight(cells, inFlightLimit(model), answer, options.signal);
+}

@@ -1,0 +1,32 @@
+/** How much an extraction does when nobody says: what a machine manages in minutes. The reference asks 20 × 10. */
+
+import type { ModelInfo } from '../engine/request.ts';
+import { usualLayers } from './choose.ts';
+import type { ExtractOptions } from './extract.ts';
+
+export type ExtractSizes = Pick<
+  ExtractOptions,
+  'questions' | 'samples' | 'maxTokens' | 'judgePairs' | 'tune'
+>;
+
+export function usualSizes(info: ModelInfo): ExtractSizes {
+  const fast = info.devices.some((line) => /^\d+ of \d+ layers on (?!the CPU)/.test(line));
+  const questions = fast ? 20 : 10;
+  const samples = fast ? 5 : 1;
+  return {
+    questions,
+    samples,
+    maxTokens: fast ? 200 : 64,
+    judgePairs: 2,
+    tune: {
+      layers: usualLayers(info.layers),
+      layerDose: 2,
+      layerQuestions: fast ? 10 : 6,
+      coefficients: [-2, -1, 0, 1, 2, 3],
+      questions: fast ? 20 : 10,
+      samples: fast ? 3 : 1,
+      temperature: samples === 1 ? 0 : 1,
+      judgePairs: 1,
+    },
+  };
+}
