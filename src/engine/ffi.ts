@@ -122,6 +122,7 @@ const llamaFunctions = {
   llama_model_free: 'void llama_model_free(void *model)',
   llama_init_from_model: 'void *llama_init_from_model(void *model, llama_context_params params)',
   llama_free: 'void llama_free(void *ctx)',
+  llama_set_n_threads: 'void llama_set_n_threads(void *ctx, int32_t threads, int32_t batch_threads)',
   llama_n_ctx: 'uint32_t llama_n_ctx(void *ctx)',
   llama_n_ctx_seq: 'uint32_t llama_n_ctx_seq(void *ctx)',
   llama_get_memory: 'void *llama_get_memory(void *ctx)',

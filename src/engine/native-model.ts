@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { PersonaError } from '../errors.ts';
 import { openNative, registerProgressCallback, unregister, view, type Native, type Pointer } from './ffi.ts';
+import { Pace } from './pace.ts';
 import { LAYER_INPUT_ARCHITECTURES } from './layer-input.ts';
 import type { EngineOptions, ModelInfo } from './request.ts';
 
@@ -49,6 +50,7 @@ export class NativeModel implements Disposable {
   /** sequences can be cut and copied (not so in recurrent models) */
   readonly divisible: boolean;
 
+  readonly #pace: Pace;
   #batch: { n_tokens: number } & Record<'token' | 'pos' | 'n_seq_id' | 'seq_id' | 'logits', Pointer>;
   #tokens: Int32Array;
   #positions: Int32Array;
@@ -150,6 +152,10 @@ export class NativeModel implements Disposable {
       );
     }
     this.memory = native.llama_get_memory(this.context);
+    // threads that wait for a GPU use no processor time: nothing can be learned from that
+    this.#pace = new Pace(gpu ? 1 : threads, (count) =>
+      native.llama_set_n_threads(this.context, count, count),
+    );
 
     const batch = native.llama_batch_init(contextParams.n_batch, 0, 1);
     const rows: number = contextParams.n_batch;
@@ -291,7 +297,10 @@ export class NativeModel implements Disposable {
       this.#outputs[i] = row.output ? 1 : 0;
     }
     this.#batch.n_tokens = rows.length;
-    const status: number = this.native.llama_decode(this.context, this.#batch);
+    let status = 0;
+    this.#pace.run(() => {
+      status = this.native.llama_decode(this.context, this.#batch) as number;
+    });
     if (status === 0) return;
     if (status === 1)
       throw new PersonaError('CONTEXT_FULL', `no room in the context for ${rows.length} more tokens`);
