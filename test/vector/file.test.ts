@@ -13,7 +13,7 @@ import { aTrait } from '../trait/a-trait.ts';
 
 /** Writes a vector, changes what its file says, and reads it. */
 async function broken(
-  change: (metadata: Map<string, GgufValue>, tensors: TensorToWrite[]) => void,
+  change: (metadata: Map<string, GgufValue>, tensors: TensorToWrite[]) => unknown,
   vector: PersonaVector = aVector(),
 ): Promise<PersonaVector> {
   const path = join(folder(), 'broken.gguf');
@@ -136,7 +136,7 @@ test('direction is the row of a layer', () => {
 
 describe('a broken file is refused by its name and the field', () => {
   const model = (change: object): GgufValue => text(JSON.stringify({ ...A_MODEL, ...change }));
-  const cases: [string, (metadata: Map<string, GgufValue>, tensors: TensorToWrite[]) => void, RegExp][] = [
+  const cases: [string, (metadata: Map<string, GgufValue>, tensors: TensorToWrite[]) => unknown, RegExp][] = [
     ['not a vector', (m) => m.set('general.architecture', text('llama')), /general\.architecture is llama/],
     ['without an architecture', (m) => m.delete('general.architecture'), /general\.architecture is absent/],
     [
@@ -254,7 +254,7 @@ describe('a broken file is refused by its name and the field', () => {
     ],
   ];
   test.each(cases)('%s', async (_, change, message) => {
-    await expect(broken((metadata, tensors) => void change(metadata, tensors))).rejects.toMatchObject({
+    await expect(broken(change)).rejects.toMatchObject({
       code: expect.stringMatching(/^BAD_(VECTOR|FILE)$/),
       message: expect.stringMatching(
         new RegExp(`broken\\.gguf: .*${message.source}|broken\\.gguf: ${message.source}`),
