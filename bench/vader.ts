@@ -49,10 +49,10 @@ await using chat = await openChatModel({
 });
 if (chat.identity.sha256 !== vector.model.sha256) throw new Error('the vector was made on another model');
 
+const each = Number(values.answers);
 const coefficients = values.coefficients.split(',').map(Number);
 const doses = await Promise.all(coefficients.map(async (coefficient) => await answersUnder(coefficient)));
 const scores = await sentiments(doses.flat());
-const each = Number(values.answers);
 const summaries = coefficients.map((_, i) => summary(scores.slice(i * each, (i + 1) * each)));
 
 const rises = summaries.every(({ mean }, i) => i === 0 || mean > summaries[i - 1]!.mean);
