@@ -2,7 +2,6 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { openBareLoop } from '../engine/bare-loop.ts';
-import { openChatModel } from '../model/chat-model.ts';
 import { loadTrait } from '../trait/load.ts';
 import {
   benchLines,
@@ -17,6 +16,7 @@ import {
 } from './bench/lines.ts';
 import { describeMachine, type Machine, systemLoad } from './bench/machine.ts';
 import { describe } from './kit/help.ts';
+import { openModel } from './kit/model-options.ts';
 import { integer } from './kit/options.ts';
 import { GATE_NOT_MET, run, type Session } from './kit/run.ts';
 import { table } from './kit/table.ts';
@@ -67,12 +67,7 @@ async function measure(session: Session, options: BenchOptions): Promise<void | 
     session.human(`other programs are at work here (load ${loadBefore.toFixed(1)}): expect noise`);
   const trait = await loadTrait(TRAIT);
   const settings = { threads, parallel: PARALLEL, context: CONTEXT };
-  await using chat = await openChatModel({
-    ...settings,
-    model: options.model,
-    signal,
-    onNote: (note) => session.human(note),
-  });
+  await using chat = await openModel(session, { ...options, ...settings });
   await using bare = await openBareLoop({ ...settings, modelPath: chat.path });
   session.detail(
     `the bare loop finds its tokens by ${bare.picksBy === 'view' ? 'a loop over the logits' : "llama.cpp's sampler"}`,
