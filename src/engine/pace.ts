@@ -9,8 +9,6 @@
 const CROWDED = 0.8;
 /** Judged over at least so much computing, ms: long enough for some switches of the processor. */
 const WINDOW_MS = 400;
-/** A trial of the full number, ms: it may be fifty times too slow, so one graph or a few are enough. */
-const TRIAL_MS = 60;
 /** Before the first trial, ms; doubled with each that fails, up to the most. */
 const REST_MS = 4000;
 const MOST_REST_MS = 64_000;
@@ -39,7 +37,6 @@ export class Pace {
   #cpu = 0;
   #rest = REST_MS;
   #restUntil = 0;
-  #window = WINDOW_MS;
 
   /** @param full threads that compute on a quiet machine */
   constructor(full: number, setThreads: (threads: number) => void, clock: Clock = processClock) {
@@ -56,30 +53,28 @@ export class Pace {
   /** Runs one graph, and learns from the time it took. */
   run(compute: () => void): void {
     if (this.#full === 1) return compute();
-    if (this.#threads < this.#full && this.#clock.now() >= this.#restUntil) this.#use(this.#full, TRIAL_MS);
+    if (this.#threads < this.#full && this.#clock.now() >= this.#restUntil) this.#use(this.#full);
     const began = this.#clock.now();
     const used = this.#clock.cpu();
     compute();
     this.#wall += this.#clock.now() - began;
     this.#cpu += this.#clock.cpu() - used;
-    if (this.#wall < this.#window) return;
+    if (this.#wall < WINDOW_MS) return;
     const had = this.#cpu / this.#wall; // threads' worth of processor time
     if (this.#threads > 1 && had < CROWDED * this.#threads) {
       this.#restUntil = this.#clock.now() + this.#rest;
       this.#rest = Math.min(2 * this.#rest, MOST_REST_MS);
-      this.#use(Math.max(1, Math.min(this.#threads - 1, Math.floor(had))), WINDOW_MS);
+      this.#use(Math.max(1, Math.min(this.#threads - 1, Math.floor(had))));
       return;
     }
-    // a whole window at full number: the machine is quiet again
-    if (this.#threads === this.#full && this.#window === WINDOW_MS) this.#rest = REST_MS;
-    this.#use(this.#threads, WINDOW_MS);
+    if (this.#threads === this.#full) this.#rest = REST_MS; // the machine is quiet
+    this.#use(this.#threads);
   }
 
   /** Begins a new window with so many threads. */
-  #use(threads: number, window: number): void {
+  #use(threads: number): void {
     if (threads !== this.#threads) this.#setThreads(threads);
     this.#threads = threads;
-    this.#window = window;
     this.#wall = 0;
     this.#cpu = 0;
   }

@@ -6,7 +6,7 @@
  * sides do not differ, every score comes out near 50: what cannot be told apart is not told apart.
  *
  * Coherence: 100 for text no more surprising to the unsteered model than its own usual answers, 0 for those answers
- * with their words in random order, straight between. Text that is far too predictable (a loop of few words) loses
+ * with their words in random order, straight between. Text that is far too predictable, or repeats its phrases, loses
  * coherence too. Where order hardly matters (answers of one word), the scale still reaches beyond ordinary answers.
  */
 
@@ -16,6 +16,7 @@ import { auc, dPrime } from '../math/auc.ts';
 import { deviation, mean } from '../math/statistics.ts';
 import type { Judgement } from './judge.ts';
 import type { Measurement } from './measure.ts';
+import { freshness } from './repetition.ts';
 
 export interface Calibration {
   trait: {
@@ -120,11 +121,16 @@ export function calibrationWarning(calibration: Calibration): string | undefined
   return `the judge can hardly tell the two sides apart (d′ ${d.toFixed(2)}): scores stay near 50 and mean little`;
 }
 
-export function judgementOf(measurement: Measurement | undefined, calibration: Calibration): Judgement {
+/** @param answer the text that was measured */
+export function judgementOf(
+  answer: string,
+  measurement: Measurement | undefined,
+  calibration: Calibration,
+): Judgement {
   if (!measurement) return { trait: null, coherence: null, reason: 'empty answer' };
   return {
     trait: traitScore(measurement.contrast, calibration),
-    coherence: coherenceScore(measurement.surprise, calibration),
+    coherence: coherenceScore(measurement.surprise, calibration) * freshness(answer),
   };
 }
 

@@ -22,7 +22,7 @@ export function likelihoodJudge(
   return {
     name: LIKELIHOOD,
     async judge(item, signal) {
-      return judgementOf(await measure(model, trait, item, options, signal), calibration);
+      return judgementOf(item.answer, await measure(model, trait, item, options, signal), calibration);
     },
   };
 }

@@ -109,11 +109,6 @@ export function layerRows(vector: PersonaVector): LayerRow[] {
 export function provenanceOf(vector: PersonaVector, run: string, command: string): [string, string][] {
   const { model, recipe } = vector;
   return [
-    [
-      'Model',
-      `${model.name}, ${model.architecture}, ${model.layers} layers of width ${model.width}, ${model.quantization}`,
-    ],
-    ['Weights sha256', model.sha256],
     ['Chat template sha256', model.templateSha256],
     [
       'Rollouts',
@@ -125,6 +120,5 @@ export function provenanceOf(vector: PersonaVector, run: string, command: string
     ['Token kind', vector.kind],
     ['Run folder', run],
     ['Command', command],
-    ['Made', `${recipe.created} by persona-vectors ${vector.version}`],
   ];
 }

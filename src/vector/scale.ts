@@ -95,7 +95,10 @@ export async function scaleJudge(
       .filter((x) => x !== null),
   });
   const judgements = new Map(
-    rollouts.map(({ id }) => [id, judgementOf(toMeasurement(measured.get(id)!), calibration)]),
+    rollouts.map(({ id, answer }) => [
+      id,
+      judgementOf(answer, toMeasurement(measured.get(id)!), calibration),
+    ]),
   );
   return { calibration, judgements };
 }

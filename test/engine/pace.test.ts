@@ -41,9 +41,9 @@ test('all are tried again after a rest, ever more rarely while it stays crowded,
   expect(set).toEqual([1]);
   runs(79, 0.5); // 3.95 s
   expect(set).toEqual([1]);
-  runs(3, 0.5); // the trial: 100 ms at 2 threads, and back
+  runs(9, 0.5); // the trial: 400 ms at 2 threads, and back
   expect(set).toEqual([1, 2, 1]);
-  runs(159, 0.5); // now it rests for 8 s
+  runs(158, 0.5); // now it rests for 8 s
   expect(set).toEqual([1, 2, 1]);
   runs(3, 1);
   expect(set).toEqual([1, 2, 1, 2]);

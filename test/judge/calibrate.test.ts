@@ -184,6 +184,10 @@ describe('the coherence scale', () => {
 });
 
 test('a judgement is both scores; an empty answer has neither, and a reason', () => {
-  expect(judgementOf({ contrast: 0.5, surprise: 4 }, WORKED)).toEqual({ trait: 50, coherence: 50 });
-  expect(judgementOf(undefined, WORKED)).toEqual({ trait: null, coherence: null, reason: 'empty answer' });
+  expect(judgementOf('well', { contrast: 0.5, surprise: 4 }, WORKED)).toEqual({ trait: 50, coherence: 50 });
+  expect(judgementOf('', undefined, WORKED)).toEqual({
+    trait: null,
+    coherence: null,
+    reason: 'empty answer',
+  });
 });

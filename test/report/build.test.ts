@@ -142,9 +142,9 @@ describe('the report', () => {
     expect(layerRows(aVector())).toEqual([]);
   });
 
-  test('where it came from has the weights, the counts and the command', () => {
+  test('where it came from has the template, the counts and the command', () => {
     const provenance = new Map(provenanceOf(vector, 'runs/evil', 'persona extract evil'));
-    expect(provenance.get('Weights sha256')).toBe('a'.repeat(64));
+    expect(provenance.get('Chat template sha256')).toBe(vector.model.templateSha256);
     expect(provenance.get('Rollouts')).toBe(
       '3 questions × 5 instruction pairs × 2 sides × 2 answers of up to 9 tokens',
     );
