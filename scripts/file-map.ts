@@ -17,6 +17,7 @@ const ORDER = [
   'steer',
   'report',
   'cli',
+  'cli/bench',
   'cli/kit',
 ];
 const MARK = '<!-- file-map -->';

@@ -216,9 +216,21 @@ type Declared =
   | keyof typeof backendFunctions
   | keyof typeof deviceFunctions;
 
-export type Native = Record<Declared, NativeFunction> & { libraries: Libraries };
+/** Missing where the compiler spells C++ names otherwise (Windows). */
+type Extension = keyof typeof extensionFunctions;
+
+export type Native = Record<Exclude<Declared, Extension>, NativeFunction> &
+  Partial<Record<Extension, NativeFunction>> & { libraries: Libraries };
 
 let opened: Native | undefined;
+
+function ifThere<T extends object>(declare: () => T): T | object {
+  try {
+    return declare();
+  } catch {
+    return {}; // the tap reads instead
+  }
+}
 
 /**
  * The C functions, with compute backends loaded and logging routed to `onLog`. Once per process.
@@ -237,7 +249,7 @@ export function openNative(onLog: (text: string, level: number) => void = () => 
     );
   const native = {
     ...declare(llama, llamaFunctions),
-    ...declare(llama, extensionFunctions),
+    ...ifThere(() => declare(llama, extensionFunctions)),
     ...declare(ggmlBase, ggmlFunctions),
     ...declare(ggml, backendFunctions),
     ...declare(ggmlBase, deviceFunctions),

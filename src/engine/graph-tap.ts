@@ -72,8 +72,9 @@ export class GraphTap implements Disposable {
     for (let i = 0; i + 1 < words.length; i++) {
       if (words[i] === this.callback.address && words[i + 1] === COOKIE) hits.push(i);
     }
-    // Where it is not found just once the tap stays on: slower, never wrong.
-    if (hits.length === 1) this.#switch = words.subarray(hits[0], hits[0]! + 1);
+    // Where it is not found just once, or a graph cannot be built anew, the tap stays on: slower, never wrong.
+    if (hits.length === 1 && model.native.set_layer_input)
+      this.#switch = words.subarray(hits[0], hits[0]! + 1);
   }
 
   get on(): boolean {

@@ -18,11 +18,11 @@ export const LAYER_INPUT_ARCHITECTURES: ReadonlySet<string> = new Set([
 
 /** Turns the copy of block `layer`'s output on or off. The next decode rebuilds its graph. */
 export function watchLayer(model: NativeModel, layer: number, on: boolean): void {
-  model.native.set_layer_input(model.context, layer + 1, on);
+  model.native.set_layer_input!(model.context, layer + 1, on);
 }
 
 /** Outputs of block `layer` for the rows of the last decode: (rows × d), a view that the next decode overwrites. */
 export function layerOutput(model: NativeModel, layer: number, rows: number): Float32Array {
-  const pointer = model.native.get_layer_input(model.context, layer + 1);
+  const pointer = model.native.get_layer_input!(model.context, layer + 1);
   return new Float32Array(view(pointer, rows * model.info.width * 4));
 }

@@ -171,7 +171,10 @@ export class NativeModel implements Disposable {
     const bos: number = native.llama_vocab_bos(this.vocab);
     const eos: number = native.llama_vocab_eos(this.vocab);
     const layers: number = native.llama_model_n_layer(this.model);
-    const usesLayerInput = options.readVia !== 'callback' && LAYER_INPUT_ARCHITECTURES.has(architecture);
+    const usesLayerInput =
+      options.readVia !== 'callback' &&
+      native.set_layer_input !== undefined &&
+      LAYER_INPUT_ARCHITECTURES.has(architecture);
     if (options.readVia === 'layer_input' && !usesLayerInput) {
       throw new PersonaError(
         'UNSUPPORTED',
