@@ -5,15 +5,7 @@
 
 import { shareableLength, type Job } from './job.ts';
 import type { NativeModel } from './native-model.ts';
-import {
-  commonPrefix,
-  MAX_BRIDGE,
-  MIN_SHARED,
-  usablePrefix,
-  type Prefix,
-  type PrefixQuery,
-  type Slot,
-} from './slots.ts';
+import { commonPrefix, MIN_SHARED, usablePrefix, type Prefix, type PrefixQuery, type Slot } from './slots.ts';
 
 const NOTHING: Prefix = { length: 0, sum: undefined };
 
@@ -98,13 +90,16 @@ function isMostOf(prefix: Prefix, slot: Slot): boolean {
   return 2 * prefix.length >= slot.tokens.length;
 }
 
-/** Idle slots that can be in one graph with a busy one, if any can: sequences far apart need a graph each. */
+/**
+ * The idle slots next to a busy one, or as near as there are: a graph holds consecutive sequences, and each gap between
+ * two of them costs a row that computes for nothing. All idle slots, when none is busy.
+ */
 function nearIdle(slots: readonly Slot[]): Slot[] {
+  const busy = slots.filter((slot) => slot.busy);
+  const distance = (slot: Slot): number => Math.min(...busy.map(({ id }) => Math.abs(id - slot.id)));
   const idle = slots.filter((slot) => !slot.busy);
-  const near = idle.filter(({ id }) =>
-    slots.some((other) => other.busy && Math.abs(other.id - id) <= MAX_BRIDGE + 1),
-  );
-  return near.length > 0 ? near : idle;
+  const least = Math.min(...idle.map(distance));
+  return idle.filter((slot) => distance(slot) === least);
 }
 
 function longestIdle(idle: readonly Slot[]): Slot {
