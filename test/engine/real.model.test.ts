@@ -53,7 +53,7 @@ describe('a real model', { timeout: 600_000 }, () => {
       ],
     }));
     const written = await Promise.all(
-      requests.map((request) => engine.run({ ...request, maxTokens: 24, ...GREEDY })),
+      requests.map((request) => engine.run({ ...request, maxTokens: 12, ...GREEDY })),
     );
     for (const reader of [engine, byCallback]) {
       const read = await Promise.all(
@@ -62,7 +62,7 @@ describe('a real model', { timeout: 600_000 }, () => {
       read.forEach((result, i) => expectSameReads(result, written[i]!, TOLERANCE));
     }
     const rewritten = await Promise.all(
-      requests.map((request) => byCallback.run({ ...request, maxTokens: 24, ...GREEDY })),
+      requests.map((request) => byCallback.run({ ...request, maxTokens: 12, ...GREEDY })),
     );
     rewritten.forEach((result, i) => {
       expect(result.tokens).toEqual(written[i]!.tokens);
@@ -102,9 +102,11 @@ describe('a real model', { timeout: 600_000 }, () => {
     });
     // while writing, the sixteen share every step
     const texts = await Promise.all(
-      requests.map(({ prompt, edits }) => engine.run({ prompt, edits: edits!, maxTokens: 16, ...GREEDY })),
+      requests.map(({ prompt, edits, projections }) =>
+        engine.run({ prompt, edits: edits!, projections: projections!, maxTokens: 8, ...GREEDY }),
+      ),
     );
-    const alonePlain = await engine.run({ prompt: ask(0), maxTokens: 16, ...GREEDY });
+    const alonePlain = await engine.run({ prompt: ask(0), maxTokens: 8, ...GREEDY });
     expect(texts[0]!.tokens).not.toEqual(alonePlain.tokens);
     texts.forEach((result, i) => {
       const edit = requests[i]!.edits![0]!;
@@ -118,7 +120,7 @@ describe('a real model', { timeout: 600_000 }, () => {
     const { layers, width } = engine.info;
     const layer = layers >> 1;
     const v = await direction(layer, 7, 1);
-    const request: EngineRequest = { prompt: ask(1), maxTokens: 32, topLogprobs: 3, ...GREEDY };
+    const request: EngineRequest = { prompt: ask(1), maxTokens: 20, topLogprobs: 3, ...GREEDY };
     const plain = await engine.run(request);
     const ours = await engine.run({
       ...request,
@@ -139,7 +141,7 @@ describe('a real model', { timeout: 600_000 }, () => {
   });
 
   test('after a kill the same request gives the same text', async () => {
-    const request: EngineRequest = { prompt: ask(2), maxTokens: 24, sampling: { seed: 3 } };
+    const request: EngineRequest = { prompt: ask(2), maxTokens: 12, sampling: { seed: 3 } };
     const before = await engine.run({ ...request, sharePrefix: false });
     const lost = engine.run(
       { ...request, maxTokens: 200, ignoreEnd: true },
