@@ -47,8 +47,8 @@ export const FULL: Size = {
   tokens: 96,
   readTokens: 384,
   repeats: 9,
-  rolloutRepeats: 3,
-  questions: 4,
+  rolloutRepeats: 2,
+  questions: 2,
   samples: 4,
 };
 export const QUICK: Size = {
