@@ -27,6 +27,7 @@ export async function askExamples(
   const v = direction(vector, layer);
   let done = 0;
   const total = 3 * options.questions.length;
+  options.onExample?.(0, total);
   const answer = async (question: string, coefficient: number): Promise<ExampleAnswer> => {
     const tokens: { text: string; z: number }[] = [];
     const result = await model.engine.run(

@@ -71,6 +71,7 @@ export async function openModel(
 export function stepsOf(session: Session): { report: (report: Report) => void; end: () => void } {
   let label = '';
   let begun = 0;
+  let start = 0;
   let line: Progress | undefined;
   let counted = false; // a share of the whole has no rate worth telling
 
@@ -85,13 +86,15 @@ export function stepsOf(session: Session): { report: (report: Report) => void; e
       label = step.label;
       counted = step.unit !== '%';
       begun = performance.now();
+      start = step.done;
     }
     if (line === undefined && performance.now() - begun < WORTH_TELLING_MS) return;
     line ??= session.progress({
       label,
       total: step.total,
       unit: step.unit === 'B' ? 'bytes' : step.unit,
-      start: step.done,
+      start,
+      begun,
     });
     line.update(step.done);
   }

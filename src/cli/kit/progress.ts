@@ -13,6 +13,8 @@ export interface ProgressOptions {
   unit: string;
   /** done before this run began; not part of the rate. @default 0 */
   start?: number;
+  /** when it began, by performance.now(). @default now */
+  begun?: number;
 }
 
 export interface Progress {
@@ -46,9 +48,8 @@ const BAR_WIDTH = 24;
 const CLEAR_LINE = '\r\x1b[2K';
 
 export function progressLine(options: ProgressOptions, screen: Screen, onEnd: () => void): ProgressLine {
-  const { label, total, unit, start = 0 } = options;
+  const { label, total, unit, start = 0, begun = performance.now() } = options;
   const every = screen.isTTY ? REDRAW_MS : LOG_MS;
-  const begun = performance.now();
   const amount = unit === 'bytes' ? bytes : (value: number) => count(value);
   let done = start;
   let extra = '';
