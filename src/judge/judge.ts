@@ -1,5 +1,7 @@
 /** What a judge is: it gives an answer 0–100 for a trait and 0–100 for coherence, or says why it cannot. */
 
+import type { Trait } from '../trait/trait.ts';
+
 export interface JudgeItem {
   question: string;
   answer: string;
@@ -18,4 +20,20 @@ export interface Judge {
   /** which judge, stated beside every score of its making */
   readonly name: string;
   judge(item: JudgeItem, signal?: AbortSignal): Promise<Judgement>;
+}
+
+/** What a judge's work has cost so far. */
+export interface JudgeUsage {
+  requests: number;
+  /** answered from the cache, without a request */
+  cached: number;
+  promptTokens: number;
+  completionTokens: number;
+}
+
+/** A judge that is open for the answers of any trait: `openai:MODEL`, `gguf:MODEL`, `fn:FILE.ts`. */
+export interface OpenedJudge extends AsyncDisposable {
+  readonly name: string;
+  forTrait(trait: Trait): Judge;
+  usage(): JudgeUsage;
 }
