@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { type Command, Option } from 'commander';
 import { loadTrait } from '../trait/load.ts';
 import { usualLayers } from '../vector/choose.ts';
+import { verdictLine } from '../vector/evidence/verdict.ts';
 import type { ExtractOptions } from '../vector/extract.ts';
 import { doseTable } from './kit/dose-table.ts';
 import { contextFor, extractWithReport } from './extract.ts';
@@ -35,6 +36,7 @@ const SIZES: Omit<ExtractOptions, 'run'> = {
     temperature: 0,
     judgePairs: 1,
   },
+  evidence: 6,
 };
 
 export function registerDemo(program: Command): void {
@@ -92,6 +94,7 @@ async function verb(session: Session, name: string, options: Options): Promise<v
     [
       `\n3  What it does\n   kept ${counts.kept.pos} + ${counts.kept.neg} of ${counts.asked} answers. Layer ${vector.layer}: ${why}.\n`,
       indent(doseTable(doses, vector.coefficient)),
+      ...(vector.quality.verdict ? [`\n   ${verdictLine(vector.quality.verdict)}`] : []),
       '\n4  Three questions it has not seen, with less of it, as usual, with more',
       ...examples.map(({ question, answers }) =>
         [

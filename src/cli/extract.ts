@@ -3,10 +3,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { isPersonaError } from '../errors.ts';
 import { calibrationWarning } from '../judge/calibrate.ts';
-import { LIKELIHOOD } from '../judge/likelihood.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import { readGivenRollouts } from '../rollout/given.ts';
 import { askExamples, provenanceOf, reportOf } from '../report/build.ts';
@@ -15,15 +14,17 @@ import { loadTrait } from '../trait/load.ts';
 import type { Trait } from '../trait/trait.ts';
 import { extract, usualRunFolder, type Extraction, type ExtractOptions } from '../vector/extract.ts';
 import { extractGiven } from '../vector/extract-given.ts';
+import { answersOfEvidence } from '../vector/evidence/gather.ts';
+import { verdictLine } from '../vector/evidence/verdict.ts';
 import { usualSizes } from '../vector/usual-sizes.ts';
 import { describe } from './kit/help.ts';
+import { addJudgeOption, openJudges, type JudgeOptions } from './kit/judge-options.ts';
 import { addModelOptions, openModel, stepsOf, type ModelOptions } from './kit/model-options.ts';
 import { integer, number, numbers, range, seed } from './kit/options.ts';
 import { run, type Session } from './kit/run.ts';
 import { doseTable } from './kit/dose-table.ts';
 
-interface Options extends ModelOptions {
-  judge: string;
+interface Options extends ModelOptions, JudgeOptions {
   rollouts?: string;
   run?: string;
   output?: string;
@@ -40,6 +41,7 @@ interface Options extends ModelOptions {
   layerDose?: number;
   coefficients?: number[];
   sweepQuestions?: number;
+  evidence?: number;
 }
 
 /** Tokens of a system instruction and a question, with room to spare. */
@@ -58,9 +60,6 @@ export function registerExtract(program: Command): void {
     .command('extract')
     .argument('<trait>', 'a shipped trait, or the path of a trait file')
     .description('find the persona vector of a trait in a model')
-    .addOption(
-      new Option('--judge <judge>', 'who scores the answers').choices([LIKELIHOOD]).default(LIKELIHOOD),
-    )
     .option(
       '--rollouts <file>',
       'take these answers ({side, prompt, answer} a line) instead of asking and judging',
@@ -99,12 +98,22 @@ export function registerExtract(program: Command): void {
       'of those, asked at each setting of the sweep (default: up to 6 for layers, 10 for coefficients; on a GPU 10 and 20)',
       integer({ min: 1, max: 20 }),
     );
+  command.option(
+    '--evidence <n>',
+    'evaluation questions on which evidence for the vector is gathered, 0 for none (default: 10, on a GPU 20)',
+    integer({ min: 0, max: 20 }),
+  );
+  addJudgeOption(command);
   addModelOptions(command);
   describe(command, 'Find', [
     { does: 'with the default model, in a few minutes', line: 'persona extract optimistic' },
     {
       does: "as the paper does it, on a model of one's own",
       line: 'persona extract evil --model qwen.gguf --questions 20 --samples 10 --max-tokens 1000 -o evil.gguf',
+    },
+    {
+      does: 'filtered by an outside judge, with the model itself as a second opinion',
+      line: 'persona extract evil --model qwen.gguf --judge openai:gpt-4.1-mini --judge likelihood',
     },
     {
       does: 'from answers that are there already',
@@ -118,12 +127,15 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   const given = options.rollouts;
   const trait = await traitOf(name, given !== undefined);
   if (given !== undefined) return fromGiven(session, name, trait, given, options);
+  await using judges = await openJudges(session, options);
   await using model = await openModel(session, options, { context: contextFor(options.maxTokens ?? 0) });
   const folder = options.run ?? usualRunFolder(trait!, model);
   session.human(
     `${trait!.name} in ${model.identity.name} (${model.engine.info.devices[0]}); rows go to ${folder}`,
   );
-  const result = await extractWithReport(session, model, trait!, extractOptions(model, folder, options));
+  const sizes = { ...extractOptions(model, folder, options), judges: judges.choices };
+  session.human(costLine(trait!, sizes));
+  const result = await extractWithReport(session, model, trait!, sizes);
   session.result(
     {
       vector: options.output ?? result.extraction.path,
@@ -135,6 +147,7 @@ async function verb(session: Session, name: string, options: Options): Promise<v
         result.extraction.counts.asked -
         result.extraction.counts.kept.pos -
         result.extraction.counts.kept.neg,
+      verdict: result.extraction.vector.quality.verdict ?? null,
       report: result.report,
     },
     summary(result.extraction, options.output ?? result.extraction.path, result.report),
@@ -164,6 +177,7 @@ function extractOptions(model: ChatModel, folder: string, options: Options): Ext
     temperature: options.temperature,
     seed: options.seed,
     judgePairs: options.judgePairs ?? usual.judgePairs,
+    evidence: options.evidence ?? usual.evidence,
     filter: {
       threshold: options.threshold,
       coherence: options.minCoherence,
@@ -178,6 +192,17 @@ function extractOptions(model: ChatModel, folder: string, options: Options): Ext
       questions: options.sweepQuestions ?? Math.min(usual.tune.questions, questions),
     },
   };
+}
+
+/** What is going to be done, before it begins. */
+export function costLine(trait: Trait, { questions, samples, tune, evidence }: ExtractOptions): string {
+  const pairs = trait.instruction.length;
+  const asked = questions * (2 * pairs * samples + 1);
+  const steered =
+    (2 * tune.layers.length + 1) * tune.layerQuestions * tune.samples +
+    new Set([...tune.coefficients, 0]).size * tune.questions * tune.samples;
+  const proof = evidence > 0 ? `, ${answersOfEvidence(evidence)} as evidence` : '';
+  return `${asked} answers to find it, up to ${steered} steered ones to choose layer and coefficient${proof}`;
 }
 
 /** The whole of an extraction, with its progress shown and its report written. */
@@ -222,13 +247,14 @@ function summary(
   const reasons = counts.dropped.map(({ reason, count }) => `${count} ${reason}`).join(', ');
   const lines = [
     `kept ${counts.kept.pos} positive and ${counts.kept.neg} negative answers of ${counts.asked}${reasons ? ` (${reasons})` : ''}`,
-    `judge: ${LIKELIHOOD}, d′ ${calibration.trait.dPrime.toFixed(2)} between the two sides`,
+    `judge: ${[vector.recipe.judge!.name, ...(vector.recipe.otherJudges ?? [])].join(', then ')}${calibration ? `, d′ ${calibration.trait.dPrime.toFixed(2)} between the two sides` : ''}`,
     `layer ${vector.layer}: ${why}`,
     doseTable(doses, vector.coefficient),
+    ...(vector.quality.verdict ? [verdictLine(vector.quality.verdict)] : []),
     `vector: ${path}`,
     `report: ${report}`,
   ];
-  const warning = calibrationWarning(calibration);
+  const warning = calibration && calibrationWarning(calibration);
   return [...(warning ? [warning] : []), ...lines].join('\n');
 }
 

@@ -26,8 +26,7 @@ import { addModelOptions, openModel, stepsOf, type ModelOptions } from './kit/mo
 import { integer, number, numbers, range, seed } from './kit/options.ts';
 import { run, type Session } from './kit/run.ts';
 
-interface Options extends ModelOptions {
-  judge: string;
+interface Options extends ModelOptions, JudgeOptions {
   trait?: string;
   run?: string;
   layers?: number[];
@@ -45,9 +44,6 @@ export function registerSweep(program: Command): void {
     .command('sweep')
     .argument('<vector>', 'a vector file')
     .description('steer at layers and coefficients, judge the answers, and store the best in the vector')
-    .addOption(
-      new Option('--judge <judge>', 'who scores the answers').choices([LIKELIHOOD]).default(LIKELIHOOD),
-    )
     .option('--trait <trait>', "a trait file or name (default: the vector's own)")
     .option('--layers <range>', "default: the vector's layer", range)
     .option('--coefficients <list>', 'default: -2,-1,0,1,2,3', numbers)
@@ -62,6 +58,7 @@ export function registerSweep(program: Command): void {
     .option('--seed <n>', 'of all sampling', seed, 0)
     .option('--run <folder>', 'where answers go, and where a killed sweep goes on (default: VECTOR.sweep)')
     .option('--no-store', 'leave the vector file as it is');
+  addJudgeOption(command);
   addModelOptions(command);
   describe(command, 'Find', [
     {
@@ -117,7 +114,7 @@ async function verb(session: Session, path: string, options: Options): Promise<v
     const answers = await runGrid(
       model,
       vector.directions,
-      judge,
+      [judge],
       join(folder, 'sweep.jsonl'),
       'steering',
       planSweep(layers, coefficients, questions, samples),

@@ -1,5 +1,7 @@
 /** Gathers what the report of an extraction shows, and asks the model for the examples in it. */
 
+import type { Calibration } from '../judge/calibrate.ts';
+import { LIKELIHOOD } from '../judge/likelihood.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import { tokenZ, answerZ } from '../monitor/baseline.ts';
 import type { Trait } from '../trait/trait.ts';
@@ -74,7 +76,7 @@ export function reportOf(
     description: trait.description,
     created: recipe.created,
     version: vector.version,
-    judge: `${recipe.judge?.name} (${vector.model.name} itself; tells its own two sides apart with AUC ${calibration.trait.auc.toFixed(2)})`,
+    judge: judgeLine(vector, calibration),
     model: vector.model,
     chosen: { layer: vector.layer!, coefficient: vector.coefficient ?? 0, why },
     doses,
@@ -93,6 +95,16 @@ export function reportOf(
     examples,
     provenance,
   };
+}
+
+function judgeLine({ recipe, model }: PersonaVector, calibration: Calibration | undefined): string {
+  const name = recipe.judge?.name ?? 'none';
+  const own =
+    name === LIKELIHOOD && calibration
+      ? ` (${model.name} itself; tells its own two sides apart with AUC ${calibration.trait.auc.toFixed(2)})`
+      : '';
+  const others = recipe.otherJudges ?? [];
+  return `${name}${own}${others.length > 0 ? `; beside it ${others.join(', ')}` : ''}`;
 }
 
 /** What the vector's own file says of its layers. */

@@ -9,14 +9,16 @@ import type { RolloutMeans, Side } from '../rollout/rollout.ts';
 import { addRollout, finishDifference, startDifference } from './difference.ts';
 import { separation, type SideMean } from './separation.ts';
 
-/** Rollouts a side whose means are kept for the separation figure; more would only sharpen one that is sharp by then. */
-const MAX_SEPARATED = 200;
+/** Rollouts a side whose means are kept for figures; more would only sharpen what is sharp by then. */
+const MAX_SAMPLES = 200;
 
 /** What is needed of a rollout; those of others have no question, and an index of their own. */
 export interface KeptRollout {
   id: string;
   side: Side | 'none';
   questionIndex: number;
+  /** which may exchange labels under the null: the two of a pair, or those of a question; see permutationNull */
+  block?: number;
   prompt: string;
   answer: string;
 }
@@ -28,6 +30,8 @@ export interface CollectedMeans {
   residualNorms: Float32Array;
   /** AUC per layer on questions the direction was not made of, (layers) */
   separation: Float32Array;
+  /** some of both sides, in the order of the rollouts */
+  samples: SideMean[];
 }
 
 /** @param known activations that need not be read again, by rollout id */
@@ -40,14 +44,17 @@ export async function collectMeans(
   const { layers, width } = model.identity;
   const differences = MEAN_KINDS.map((kind) => startDifference(kind, layers * width));
   const norms = new Float64Array(layers);
-  const separated: SideMean[] = [];
+  const samples = new Map<string, SideMean>();
   const counts: Record<Side, number> = { pos: 0, neg: 0 };
 
-  const take = ({ side, questionIndex }: KeptRollout, { means, residualNorms }: RolloutMeans): void => {
+  const take = (
+    { id, side, questionIndex, block = 0 }: KeptRollout,
+    { means, residualNorms }: RolloutMeans,
+  ): void => {
     if (side === 'none' || !means.response_avg || !residualNorms) return;
     for (const difference of differences) addRollout(difference, side, means[difference.kind]!);
     for (let b = 0; b < layers; b++) norms[b] = norms[b]! + residualNorms[b]!;
-    if (counts[side] < MAX_SEPARATED) separated.push({ side, questionIndex, mean: means.response_avg });
+    if (counts[side] < MAX_SAMPLES) samples.set(id, { side, questionIndex, block, mean: means.response_avg });
     counts[side]++;
   };
 
@@ -62,12 +69,14 @@ export async function collectMeans(
     take(rollout, means);
     options.onProgress?.({ label: 'reading', done: ++done, total: unread.length, unit: 'rollouts' });
   }
+  const ordered = kept.flatMap(({ id }) => samples.get(id) ?? []);
   return {
     directions: Object.fromEntries(differences.map((d) => [d.kind, finishDifference(d)])) as Record<
       MeanKind,
       Float32Array
     >,
     residualNorms: Float32Array.from(norms, (x) => x / (counts.pos + counts.neg)),
-    separation: separation(separated, layers, width),
+    separation: separation(ordered, layers, width),
+    samples: ordered,
   };
 }

@@ -1,5 +1,6 @@
 /** Dose and response: what steering with one coefficient at one layer does to trait and coherence. */
 
+import type { Judgement } from '../judge/judge.ts';
 import { bootstrapMean } from '../math/bootstrap.ts';
 
 /** A mean with its 95 % bootstrap interval. */
@@ -16,6 +17,8 @@ export interface Dose {
   coefficient: number;
   trait: Estimate; // 0–100
   coherence: Estimate; // 0–100
+  /** what further judges say of the same answers, by their names */
+  others?: Record<string, { trait: Estimate; coherence: Estimate }>;
 }
 
 /** One steered answer with its scores: a line of sweep.jsonl. */
@@ -28,7 +31,9 @@ export interface SteeredAnswer {
   answer: string;
   trait: number | null;
   coherence: number | null;
-  reason?: string | undefined;
+  reason?: string;
+  /** scores of further judges, by their names */
+  others?: Record<string, Judgement>;
 }
 
 /**
@@ -42,11 +47,28 @@ export function summarise(answers: readonly SteeredAnswer[]): Dose[] {
     cells.set(key, [...(cells.get(key) ?? []), answer]);
   }
   return [...cells.values()]
-    .map((cell) => ({
-      layer: cell[0]!.layer,
-      coefficient: cell[0]!.coefficient,
-      trait: bootstrapMean(cell.map((answer) => answer.trait).filter((score) => score !== null)),
-      coherence: bootstrapMean(cell.map((answer) => answer.coherence ?? 0)),
-    }))
+    .map((cell): Dose => {
+      const { layer, coefficient, others } = cell[0]!;
+      const names = Object.keys(others ?? {});
+      return {
+        layer,
+        coefficient,
+        ...estimates(cell),
+        ...(names.length === 0
+          ? {}
+          : {
+              others: Object.fromEntries(
+                names.map((name) => [name, estimates(cell.map((answer) => answer.others![name]!))]),
+              ),
+            }),
+      };
+    })
     .sort((a, b) => a.layer - b.layer || a.coefficient - b.coefficient);
+}
+
+function estimates(judgements: readonly Judgement[]): { trait: Estimate; coherence: Estimate } {
+  return {
+    trait: bootstrapMean(judgements.map(({ trait }) => trait).filter((score) => score !== null)),
+    coherence: bootstrapMean(judgements.map(({ coherence }) => coherence ?? 0)),
+  };
 }

@@ -8,8 +8,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PersonaError } from '../errors.ts';
 import { version } from '../files/package-version.ts';
-import { calibrationWarning, type Calibration } from '../judge/calibrate.ts';
-import { LIKELIHOOD, likelihoodJudge } from '../judge/likelihood.ts';
+import type { Calibration } from '../judge/calibrate.ts';
+import type { Judge } from '../judge/judge.ts';
+import { LIKELIHOOD } from '../judge/likelihood.ts';
 import { norm } from '../math/vector.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
@@ -18,18 +19,20 @@ import { planNeutral, planRollouts } from '../rollout/plan.ts';
 import { rolloutSchema, type Rollout, type RolloutMeans } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
 import { measureBaseline } from './baseline.ts';
-import { collectMeans } from './collect.ts';
+import { collectMeans, type KeptRollout } from './collect.ts';
 import type { Dose } from './dose.ts';
+import { gatherEvidence } from './evidence/gather.ts';
 import { writeVector } from './file.ts';
 import {
   countFiltered,
   filterRollouts,
+  pairKey,
   type FilteredRollout,
   type FilterCounts,
   type FilterOptions,
 } from './filter.ts';
 import { openRunFolder, openRunLog } from './run-folder.ts';
-import { scaleJudge } from './scale.ts';
+import { judgeName, scoreRollouts, type JudgeChoice, type Scored } from './score.ts';
 import { checkLayers, tune, type TuneOptions } from './tune.ts';
 import type { PersonaVector } from './vector.ts';
 import { writeKinds } from './write-kinds.ts';
@@ -48,10 +51,14 @@ export interface ExtractOptions {
   /** @default 0 for one sample, 1 for several (the reference's rule) */
   temperature?: number | undefined;
   seed: number;
-  /** instruction pairs the judge uses for one answer */
+  /** the first filters and chooses, the others only score. @default likelihood */
+  judges?: readonly [JudgeChoice, ...JudgeChoice[]] | undefined;
+  /** instruction pairs that the likelihood judge uses for one answer */
   judgePairs: number;
   filter: FilterOptions;
   tune: TuneOptions;
+  /** evaluation questions that the evidence is gathered on; 0 gathers none */
+  evidence: number;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
   onNote?: ((note: string) => void) | undefined;
@@ -62,7 +69,8 @@ export interface Extraction {
   path: string;
   counts: FilterCounts;
   filtered: FilteredRollout[];
-  calibration: Calibration;
+  /** of the likelihood judge, where it is one of the judges */
+  calibration: Calibration | undefined;
   /** doses of the layers tried, and of the coefficients at the chosen one */
   layerDoses: Dose[];
   doses: Dose[];
@@ -80,7 +88,9 @@ const KEPT_MEANS_BYTES = 2 ** 30;
 export async function extract(model: ChatModel, trait: Trait, options: ExtractOptions): Promise<Extraction> {
   checkLayers(options.tune.layers, model);
   const temperature = options.temperature ?? usualTemperature(options.samples);
-  const { questions, samples, maxTokens, seed, judgePairs, filter } = options;
+  const { questions, samples, maxTokens, seed, judgePairs, filter, judges = [LIKELIHOOD] } = options;
+  const [first, ...others] = judges.map(judgeName);
+  const judge = { name: first!, ...(first === LIKELIHOOD ? { pairs: judgePairs } : {}) };
   await openRunFolder(options.run, {
     trait: trait.name,
     traitSha256: createHash('sha256').update(JSON.stringify(trait)).digest('hex'),
@@ -90,29 +100,36 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
     maxTokens,
     temperature,
     seed,
-    judge: { name: LIKELIHOOD, pairs: judgePairs },
+    judge,
+    ...(others.length > 0 ? { otherJudges: others } : {}),
     filter,
     tune: { ...options.tune },
+    evidence: options.evidence,
   });
 
   const { rollouts, means } = await ask(model, trait, { ...options, temperature });
-  const scale = await scaleJudge(model, trait, rollouts, join(options.run, 'measurements.jsonl'), {
-    pairs: judgePairs,
-    seed,
-    signal: options.signal,
-    onProgress: options.onProgress,
-  });
-  const warning = calibrationWarning(scale.calibration);
-  if (warning) options.onNote?.(warning);
+  const scored: Scored[] = [];
+  for (const choice of judges)
+    scored.push(
+      await scoreRollouts(model, trait, rollouts, choice, {
+        ...options,
+        pairs: judgePairs,
+        laterPairs: options.tune.judgePairs,
+      }),
+    );
+  const { judgements } = scored[0]!;
+  const calibration = scored.find((one) => one.calibration !== undefined)?.calibration;
 
   const filtered = filterRollouts(
-    rollouts.map((rollout) => ({ rollout, judgement: scale.judgements.get(rollout.id)! })),
+    rollouts
+      .filter(({ side }) => side !== 'none')
+      .map((rollout) => ({ rollout, judgement: judgements.get(rollout.id)! })),
     filter,
   );
   const counts = countFiltered(filtered);
   if (counts.kept.pos === 0 || counts.kept.neg === 0) throw emptySide(counts, filter);
 
-  const kept = filtered.filter((item) => item.dropped === undefined).map((item) => item.rollout);
+  const kept = withBlocks(filtered, filter.paired ?? true);
   const collected = await collectMeans(model, kept, means, options);
   const usual = rollouts.filter((rollout) => rollout.side === 'none');
   const { layers, width } = model.identity;
@@ -132,8 +149,9 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
       maxTokens,
       temperature,
       seed,
-      judge: { name: LIKELIHOOD, pairs: judgePairs },
-      calibration: scale.calibration,
+      judge,
+      ...(others.length > 0 ? { otherJudges: others } : {}),
+      ...(calibration ? { calibration } : {}),
       filter,
       created: new Date().toISOString(),
     },
@@ -145,8 +163,7 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
     version,
   };
 
-  const judge = likelihoodJudge(model, trait, scale.calibration, { pairs: options.tune.judgePairs });
-  const tuned = await tune(model, trait, directions, judge, join(options.run, 'sweep.jsonl'), {
+  const tuned = await tune(model, trait, directions, judgesOf(scored), join(options.run, 'sweep.jsonl'), {
     ...options.tune,
     maxTokens,
     seed,
@@ -161,13 +178,36 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
   } else vector.coefficient = tuned.coefficient;
   vector.quality = { ...vector.quality, doses: tuned.doses, layerDoses: tuned.layerDoses, why: tuned.why };
 
+  if (options.evidence > 0)
+    vector.quality = await gatherEvidence(model, trait, vector, collected.samples, scored[0]!.judge, {
+      ...options,
+      questions: options.evidence,
+    });
+
   const path = join(options.run, 'vector.gguf');
   await writeKinds(options.run, vector, collected.directions);
   if (options.output !== undefined) {
     await mkdir(dirname(options.output), { recursive: true });
     await writeVector(options.output, vector);
   }
-  return { vector, path, counts, filtered, calibration: scale.calibration, ...tuned };
+  return { vector, path, counts, filtered, calibration, ...tuned };
+}
+
+/** What is kept, with whom each rollout may exchange its label under the null. */
+function withBlocks(filtered: readonly FilteredRollout[], paired: boolean): KeptRollout[] {
+  const blocks = new Map<string, number>();
+  return filtered
+    .filter(({ dropped }) => dropped === undefined)
+    .map(({ rollout }) => {
+      const key = paired ? pairKey(rollout) : String(rollout.questionIndex);
+      const block = blocks.get(key) ?? blocks.size;
+      blocks.set(key, block);
+      return { ...rollout, block };
+    });
+}
+
+function judgesOf(scored: readonly Scored[]): [Judge, ...Judge[]] {
+  return scored.map(({ judge }) => judge) as [Judge, ...Judge[]];
 }
 
 interface AskedRollouts {

@@ -72,7 +72,8 @@ function ownFault(
   return undefined;
 }
 
-function pairKey(rollout: Rollout): string {
+/** Positive and negative answers with the same key are a pair. */
+export function pairKey(rollout: Rollout): string {
   return `${rollout.questionIndex}/${rollout.instructionIndex}/${rollout.sample}`;
 }
 

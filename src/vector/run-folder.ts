@@ -63,17 +63,21 @@ export interface RunLog<T> {
   log: JsonlLog;
 }
 
-/** @param keyOf rows with the same key are one; the first stands */
+/**
+ * @param keyOf rows with the same key are one; the first stands
+ * @param counts rows that do not are passed over, as if they had not been written
+ */
 export async function openRunLog<T extends object>(
   path: string,
   schema: z.ZodType<T>,
   keyOf: (row: T) => string,
+  counts: (row: T) => boolean = () => true,
 ): Promise<RunLog<T>> {
   const log = await openJsonl(path); // cuts a torn last line off
   const rows = new Map<string, T>();
   try {
     for await (const { value } of readJsonl(path, schema))
-      if (!rows.has(keyOf(value))) rows.set(keyOf(value), value);
+      if (counts(value) && !rows.has(keyOf(value))) rows.set(keyOf(value), value);
   } catch (error) {
     await log.close();
     throw error;

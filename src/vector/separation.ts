@@ -11,6 +11,7 @@ import { addRollout, finishDifference, startDifference } from './difference.ts';
 export interface SideMean {
   side: Side;
   questionIndex: number;
+  block: number;
   mean: Float32Array; // (layers × d)
 }
 

@@ -2,10 +2,12 @@
 
 import { inFlight } from '../engine/in-flight.ts';
 import type { Scope } from '../engine/request.ts';
-import type { Judge } from '../judge/judge.ts';
+import type { Judge, Judgement } from '../judge/judge.ts';
+import { LIKELIHOOD } from '../judge/likelihood.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
 import type { SteeredAnswer } from './dose.ts';
+import { JUDGING_IN_FLIGHT } from './score.ts';
 
 export interface SweepCell {
   layer: number;
@@ -47,11 +49,14 @@ export function cellKey(cell: Pick<SweepCell, 'layer' | 'coefficient' | 'questio
   return `${setting}/${cell.questionIndex}/${cell.sample}`;
 }
 
-/** Answers come as they are judged. */
+/**
+ * Answers come as they are judged.
+ * @param judges the first scores, the others' scores stand beside
+ */
 export async function* sweep(
   model: ChatModel,
   directions: Float32Array, // (layers × d)
-  judge: Judge,
+  judges: readonly [Judge, ...Judge[]],
   cells: readonly SweepCell[],
   options: SweepOptions,
 ): AsyncGenerator<SteeredAnswer> {
@@ -72,11 +77,25 @@ export async function* sweep(
       },
       { signal },
     );
-    const { trait, coherence, reason } = await judge.judge(
-      { question: cell.question, answer: result.text },
-      signal,
-    );
-    return { ...cell, answer: result.text, trait, coherence, ...(reason === undefined ? {} : { reason }) };
+    return { ...cell, answer: result.text, ...(await judgeBy(judges, cell.question, result.text, signal)) };
   };
-  yield* inFlight(cells, inFlightLimit(model), answer, options.signal);
+  const elsewhere = judges.some(({ name }) => name !== LIKELIHOOD) ? JUDGING_IN_FLIGHT : 0; // the engine writes on
+  yield* inFlight(cells, inFlightLimit(model) + elsewhere, answer, options.signal);
+}
+
+/** The first judge's judgement, with those of the others beside it. */
+export async function judgeBy(
+  judges: readonly [Judge, ...Judge[]],
+  question: string,
+  answer: string,
+  signal: AbortSignal,
+): Promise<Judgement & Pick<SteeredAnswer, 'others'>> {
+  const [first, ...others] = await Promise.all(
+    judges.map((judge) => judge.judge({ question, answer }, signal)),
+  );
+  if (others.length === 0) return first!;
+  return {
+    ...first!,
+    others: Object.fromEntries(others.map((judgement, i) => [judges[i + 1]!.name, judgement])),
+  };
 }

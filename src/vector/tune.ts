@@ -9,6 +9,7 @@ import type { Trait } from '../trait/trait.ts';
 import { chooseCoefficient, chooseLayer } from './choose.ts';
 import { summarise, type Dose, type SteeredAnswer } from './dose.ts';
 import { openRunLog } from './run-folder.ts';
+import { isSettled } from './score.ts';
 import { cellKey, planSweep, sweep, type SweepCell, type SweepOptions } from './sweep.ts';
 
 export interface TuneOptions {
@@ -40,17 +41,22 @@ export interface TuneContext extends TuneOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-export const steeredSchema: z.ZodType<SteeredAnswer> = z.object({
+const judgementSchema = z.object({
+  trait: z.number().nullable(),
+  coherence: z.number().nullable(),
+  reason: z.string().optional(),
+});
+
+export const steeredSchema = z.object({
   layer: z.int(),
   coefficient: z.number(),
   question: z.string(),
   questionIndex: z.int(),
   sample: z.int(),
   answer: z.string(),
-  trait: z.number().nullable(),
-  coherence: z.number().nullable(),
-  reason: z.string().optional(),
-});
+  ...judgementSchema.shape,
+  others: z.record(z.string(), judgementSchema).optional(),
+}) as z.ZodType<SteeredAnswer>;
 
 export interface GridContext extends Omit<SweepOptions, 'scope'> {
   onProgress?: ((progress: Progress) => void) | undefined;
@@ -64,13 +70,13 @@ export interface GridContext extends Omit<SweepOptions, 'scope'> {
 export async function runGrid(
   model: ChatModel,
   directions: Float32Array, // (layers × d)
-  judge: Judge,
+  judges: readonly [Judge, ...Judge[]],
   path: string,
   label: string,
   cells: readonly SweepCell[],
   context: GridContext,
 ): Promise<SteeredAnswer[]> {
-  const { rows, log } = await openRunLog(path, steeredSchema, cellKey);
+  const { rows, log } = await openRunLog(path, steeredSchema, cellKey, isJudged);
   await using _ = log;
   const done = new Map(rows.map((row) => [cellKey(row), row]));
   const missing = cells.filter((cell) => !done.has(cellKey(cell)));
@@ -78,13 +84,17 @@ export async function runGrid(
   const tell = (): void =>
     context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
   tell();
-  for await (const answer of sweep(model, directions, judge, missing, { ...context, scope: 'response' })) {
+  for await (const answer of sweep(model, directions, judges, missing, { ...context, scope: 'response' })) {
     await log.append(answer);
     done.set(cellKey(answer), answer);
     finished++;
     tell();
   }
   return cells.map((cell) => ({ ...done.get(cellKey(cell))!, layer: cell.layer }));
+}
+
+function isJudged(answer: SteeredAnswer): boolean {
+  return [answer, ...Object.values(answer.others ?? {})].every(isSettled);
 }
 
 /** @throws PersonaError USAGE naming the layers that the model does not have: before hours of asking, not after */
@@ -103,14 +113,14 @@ export async function tune(
   model: ChatModel,
   trait: Trait,
   directions: Float32Array, // (layers × d)
-  judge: Judge,
+  judges: readonly [Judge, ...Judge[]],
   path: string,
   context: TuneContext,
 ): Promise<Tuned> {
   const questions = trait.questions.map((question, questionIndex) => ({ question, questionIndex }));
   const { layers, layerDose, coefficients, samples } = context;
   const run = async (label: string, cells: readonly SweepCell[]): Promise<Dose[]> => {
-    return summarise(await runGrid(model, directions, judge, path, label, cells, context));
+    return summarise(await runGrid(model, directions, judges, path, label, cells, context));
   };
   const compared = questions.slice(0, context.layerQuestions);
   const layerDoses = await run(

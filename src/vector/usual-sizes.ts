@@ -6,7 +6,7 @@ import type { ExtractOptions } from './extract.ts';
 
 export type ExtractSizes = Pick<
   ExtractOptions,
-  'questions' | 'samples' | 'maxTokens' | 'judgePairs' | 'tune'
+  'questions' | 'samples' | 'maxTokens' | 'judgePairs' | 'tune' | 'evidence'
 >;
 
 export function usualSizes(info: ModelInfo): ExtractSizes {
@@ -18,6 +18,7 @@ export function usualSizes(info: ModelInfo): ExtractSizes {
     samples,
     maxTokens: fast ? 200 : 64,
     judgePairs: 2,
+    evidence: fast ? 20 : 10,
     tune: {
       layers: usualLayers(info.layers),
       layerDose: 2,

@@ -5,7 +5,14 @@ import type { Calibration } from '../judge/calibrate.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import type { Side } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
+import type { Interval } from '../math/bootstrap.ts';
 import type { Dose } from './dose.ts';
+import type { Floor } from './evidence/floor.ts';
+import type { HeldOut } from './evidence/held-out.ts';
+import type { OtherChoice } from './evidence/other-layers.ts';
+import type { RefusalChange } from './evidence/refusals.ts';
+import type { Similar } from './evidence/similar.ts';
+import type { Verdict } from './evidence/verdict.ts';
 import type { FilterOptions } from './filter.ts';
 
 /** Projections of the model's own neutral answers, per layer: what "usual" is. */
@@ -29,7 +36,10 @@ export interface Recipe {
   maxTokens?: number;
   temperature?: number;
   seed?: number;
-  judge?: { name: string; pairs: number };
+  /** who chose the rollouts, the layer and the coefficient; `pairs` of the likelihood judge */
+  judge?: { name: string; pairs?: number };
+  /** who scored besides */
+  otherJudges?: string[];
   /** the judge's scale, for judging steered answers by the same */
   calibration?: Calibration;
   filter?: FilterOptions;
@@ -49,6 +59,26 @@ export interface Quality {
   layerDoses?: Dose[];
   /** why this layer */
   why?: string;
+
+  /** per layer, cosine of the directions of two halves of the questions */
+  splitHalf?: Interval[];
+  /** per layer, against labels dealt at random: see permutationNull */
+  permutation?: { repeats: number; samples: number; p: number[]; cosineSd: number[] };
+  /** on evaluation questions, per layer */
+  heldOut?: HeldOut;
+  /** at the chosen layer, r of projection and answer length within the sides */
+  length?: Interval;
+  /** what unrelated directions of equal length do at the chosen layer and coefficient */
+  floor?: Floor;
+  /** other vectors of this model, nearest first */
+  similar?: Similar[];
+  /** under the chosen coefficient */
+  refusals?: RefusalChange[];
+  capability?: { items: number; how: string; unsteered: Interval; steered: Interval };
+  otherLayers?: OtherChoice[];
+  verdict?: Verdict;
+  /** what the evidence took */
+  seconds?: number;
 }
 
 export interface PersonaVector {

@@ -29,6 +29,7 @@ export const GREEDY: Omit<ExtractOptions, 'run'> = {
     temperature: 0,
     judgePairs: 1,
   },
+  evidence: 0,
 };
 
 /** Drawn, two samples: answers differ, and some are empty. */

@@ -31,7 +31,7 @@ describe('separation', () => {
       (['pos', 'neg'] as const).map((side) => {
         const mean = Float32Array.from({ length: layers * d }, () => next.normal());
         mean[d]! += side === 'pos' ? push : -push;
-        return { side, questionIndex, mean };
+        return { side, questionIndex, block: questionIndex, mean };
       }),
     );
   }

@@ -47,7 +47,7 @@ describe('from a trait', () => {
     expect(filtered).toHaveLength(ASKED);
     expect(vector.quality.separation).toEqual([1, 1, 1, 1]);
     expect(vector.quality.norms![2]).toBeCloseTo(Math.hypot(...direction(vector, 2)), 4);
-    expect(calibration.trait.auc).toBe(1);
+    expect(calibration!.trait.auc).toBe(1);
 
     // the baseline, by hand: the projections of what the model says without an instruction
     const usual = rows(run).filter(({ side }) => side === 'none');

@@ -64,8 +64,8 @@ describe('a grid', () => {
     const path = join(folder(), 'sweep.jsonl');
     const cells = planSweep([1, 2], [-1, 0, 1], QUESTIONS, 2);
     const [first, second] = [countingJudge(), countingJudge()];
-    const half = await runGrid(chat.model, directions(), first, path, 'x', cells.slice(0, 13), CONTEXT);
-    const whole = await runGrid(chat.model, directions(), second, path, 'x', cells, CONTEXT);
+    const half = await runGrid(chat.model, directions(), [first], path, 'x', cells.slice(0, 13), CONTEXT);
+    const whole = await runGrid(chat.model, directions(), [second], path, 'x', cells, CONTEXT);
     expect(
       whole.map(({ layer, coefficient, questionIndex, sample }) => ({
         layer,
@@ -88,7 +88,7 @@ describe('a grid', () => {
     const anew = await runGrid(
       chat.model,
       directions(),
-      countingJudge(),
+      [countingJudge()],
       join(folder(), 'b.jsonl'),
       'x',
       cells,
@@ -100,11 +100,11 @@ describe('a grid', () => {
   test('an unsteered answer that is there serves every layer, and is called by the layer asked for', async () => {
     const path = join(folder(), 'sweep.jsonl');
     const judge = countingJudge();
-    await runGrid(chat.model, directions(), judge, path, 'x', planSweep([1], [0], QUESTIONS, 1), CONTEXT);
+    await runGrid(chat.model, directions(), [judge], path, 'x', planSweep([1], [0], QUESTIONS, 1), CONTEXT);
     const there = await runGrid(
       chat.model,
       directions(),
-      judge,
+      [judge],
       path,
       'x',
       planSweep([3], [0], QUESTIONS, 1),
@@ -120,7 +120,7 @@ describe('a grid', () => {
     const [down, none, up] = await runGrid(
       chat.model,
       directions(),
-      countingJudge(),
+      [countingJudge()],
       path,
       'x',
       cells,
@@ -152,7 +152,7 @@ describe('tuning', () => {
   test('compares layers at two doses, then coefficients at the chosen one, unsteered always among them', async () => {
     const path = join(folder(), 'sweep.jsonl');
     const judge = countingJudge();
-    const tuned = await tune(chat.model, trait, directions(), judge, path, context);
+    const tuned = await tune(chat.model, trait, directions(), [judge], path, context);
     expect(tuned.layerDoses.map(({ layer, coefficient }) => [layer, coefficient])).toEqual([
       [0, -1],
       [0, 1],
@@ -174,7 +174,7 @@ describe('tuning', () => {
       chat.model,
       trait,
       directions(),
-      countingJudge((answer) => (letters(answer) > 8 ? 0 : 100)),
+      [countingJudge((answer) => (letters(answer) > 8 ? 0 : 100))],
       join(folder(), 'sweep.jsonl'),
       { ...context, layers: [2], coefficients: [0.25, 1, 3] },
     );

@@ -1,0 +1,62 @@
+/** The option that says who scores, and the opening of those judges. */
+
+import { type Command, Option } from 'commander';
+import { PersonaError } from '../../errors.ts';
+import { LIKELIHOOD } from '../../judge/likelihood.ts';
+import type { OpenedJudge } from '../../judge/judge.ts';
+import { openJudge } from '../../judge/open.ts';
+import type { JudgeChoice } from '../../vector/score.ts';
+import { repeated } from './options.ts';
+import type { Session } from './run.ts';
+
+export interface JudgeOptions {
+  judge?: string[];
+}
+
+export function addJudgeOption(command: Command): Command {
+  const option = new Option(
+    '--judge <judge>',
+    'who scores: likelihood (the model itself), openai:MODEL, gguf:MODEL or fn:FILE.ts; given again, another that only scores',
+  );
+  return command.addOption(option.argParser(repeated((text) => text)));
+}
+
+/** Judges that were chosen, open until disposed. */
+export interface ChosenJudges extends AsyncDisposable {
+  choices: readonly [JudgeChoice, ...JudgeChoice[]];
+}
+
+/** @throws PersonaError USAGE for a judge given twice, and what opening one throws */
+export async function openJudges(
+  session: Session,
+  { judge = [LIKELIHOOD] }: JudgeOptions,
+): Promise<ChosenJudges> {
+  const twice = judge.find((spec, i) => judge.indexOf(spec) !== i);
+  if (twice !== undefined)
+    throw new PersonaError('USAGE', `the judge ${twice} is given twice`, {
+      remedy: 'a second judge is there to disagree: give another one',
+    });
+  const opened: OpenedJudge[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened) await one[Symbol.asyncDispose]();
+  };
+  try {
+    const choices: JudgeChoice[] = [];
+    for (const spec of judge) {
+      if (spec === LIKELIHOOD) {
+        choices.push(LIKELIHOOD);
+        continue;
+      }
+      const one = await openJudge(spec, {
+        signal: session.signal,
+        onNote: (note) => session.human(note),
+      });
+      opened.push(one);
+      choices.push(one);
+    }
+    return { choices: choices as [JudgeChoice, ...JudgeChoice[]], [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
