@@ -3,34 +3,59 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { MeanKind, Scope } from '../engine/request.ts';
 import { PersonaError } from '../errors.ts';
 import type { Calibration } from '../judge/calibrate.ts';
-import { LIKELIHOOD, likelihoodJudge } from '../judge/likelihood.ts';
+import { writeSweepPage } from '../report/sweep-page.ts';
+import { MEAN_KINDS } from '../rollout/ask.ts';
+import { SCOPES } from '../steer/spec.ts';
 import { loadTrait } from '../trait/load.ts';
 import type { Trait } from '../trait/trait.ts';
 import { measureBaseline } from '../vector/baseline.ts';
-import { calibrationOf, isSameTrait } from '../vector/calibration-of.ts';
-import { chooseCoefficient, chooseLayer } from '../vector/choose.ts';
-import { summarise } from '../vector/dose.ts';
+import { isSameTrait } from '../vector/calibration-of.ts';
 import { readVector, writeVector } from '../vector/file.ts';
+import { vectorPath } from '../vector/find.ts';
 import { checkFit } from '../vector/fit.ts';
 import { openRunFolder } from '../vector/run-folder.ts';
-import { checkLayers, runGrid } from '../vector/tune.ts';
-import { planSweep } from '../vector/sweep.ts';
+import { judgeName } from '../vector/score.ts';
+import {
+  rawDoses,
+  readKinds,
+  sweepVector,
+  usualOf,
+  type Swept,
+  type SweptVariant,
+} from '../vector/sweep-vector.ts';
+import { checkLayers } from '../vector/tune.ts';
 import { usualSizes } from '../vector/usual-sizes.ts';
+import {
+  COEFFICIENT_UNITS,
+  SPREADS,
+  rawCoefficient,
+  variantName,
+  type CoefficientUnit,
+  type Spread,
+  type Variant,
+} from '../vector/variants.ts';
 import type { PersonaVector, Recipe } from '../vector/vector.ts';
-import { doseTable } from './kit/dose-table.ts';
 import { contextFor } from './extract.ts';
 import { describe } from './kit/help.ts';
+import { addJudgeOption, judgesOf, openJudges, type JudgeOptions } from './kit/judge-options.ts';
 import { addModelOptions, openModel, stepsOf, type ModelOptions } from './kit/model-options.ts';
-import { integer, number, numbers, range, seed } from './kit/options.ts';
+import { integer, number, numbers, range, seed, someOf } from './kit/options.ts';
 import { run, type Session } from './kit/run.ts';
+import { sweepText } from './kit/sweep-text.ts';
 
 interface Options extends ModelOptions, JudgeOptions {
   trait?: string;
   run?: string;
   layers?: number[];
   coefficients?: number[];
+  unit: CoefficientUnit;
+  kinds?: MeanKind[];
+  scopes: Scope[];
+  spread: Spread[];
+  sideEffects?: string[];
   questions?: number;
   samples: number;
   maxTokens: number;
@@ -42,11 +67,27 @@ interface Options extends ModelOptions, JudgeOptions {
 export function registerSweep(program: Command): void {
   const command = program
     .command('sweep')
-    .argument('<vector>', 'a vector file')
+    .argument('<vector>', 'a vector file or name')
     .description('steer at layers and coefficients, judge the answers, and store the best in the vector')
     .option('--trait <trait>', "a trait file or name (default: the vector's own)")
     .option('--layers <range>', "default: the vector's layer", range)
     .option('--coefficients <list>', 'default: -2,-1,0,1,2,3', numbers)
+    .addOption(
+      new Option(
+        '--unit <unit>',
+        "what coefficients count in: times the vector, the push's length, or % of the residual norm",
+      )
+        .choices(COEFFICIENT_UNITS)
+        .default('raw'),
+    )
+    .option(
+      '--kinds <list>',
+      `token kinds compared at equal length: ${MEAN_KINDS.join(', ')}`,
+      someOf(MEAN_KINDS),
+    )
+    .option('--scopes <list>', `where in the text: ${SCOPES.join(', ')}`, someOf(SCOPES), ['response'])
+    .option('--spread <list>', `over the layers: ${SPREADS.join(', ')}`, someOf(SPREADS), ['single'])
+    .option('--side-effects <traits>', 'other traits scored on the same answers', (text) => text.split(','))
     .option(
       '--questions <n>',
       'extraction questions asked at each setting (default: 10, on a GPU 20)',
@@ -66,29 +107,43 @@ export function registerSweep(program: Command): void {
       line: 'persona sweep optimistic.gguf --coefficients 0,0.5,1,1.5,2,2.5',
     },
     { does: 'other layers', line: 'persona sweep optimistic.gguf --layers 8-20:2 --coefficients=-2,0,2' },
+    {
+      does: 'one layer, all layers and the incremental vectors side by side, with what they do to another trait',
+      line: 'persona sweep optimistic.gguf --spread single,all,incremental --side-effects humorous',
+    },
   ]);
   command.action(run(verb, { resumes: true }));
 }
 
-async function verb(session: Session, path: string, options: Options): Promise<void> {
+async function verb(session: Session, nameOrPath: string, options: Options): Promise<void> {
+  const path = await vectorPath(nameOrPath);
   const vector = await readVector(path);
   const trait = options.trait === undefined ? await traitOf(vector, path) : await loadTrait(options.trait);
+  const others = await Promise.all((options.sideEffects ?? []).map((name) => loadTrait(name)));
+  const variants = variantsOf(vector, options);
+  const kinds = await readKinds(
+    path,
+    vector,
+    variants.map(({ kind }) => kind),
+  );
+  await using opened = await openJudges(session, options);
   await using model = await openModel(session, options, { context: contextFor(options.maxTokens) });
   const note = checkFit(vector, model.identity, path);
   if (note) session.human(note);
   const usual = usualSizes(model.engine.info);
   const layers = options.layers ?? [vector.layer ?? Math.round(0.55 * (model.identity.layers - 1))];
   checkLayers(layers, model);
-  const coefficients = [...new Set([...(options.coefficients ?? usual.tune.coefficients), 0])].sort(
+  const coefficients = [...new Set([...(options.coefficients ?? usualCoefficients(options, usual)), 0])].sort(
     (a, b) => a - b,
   );
-  const { samples, maxTokens } = options;
+  const { samples, maxTokens, unit } = options;
   const questions = trait.questions
     .slice(0, options.questions ?? usual.questions)
     .map((question, questionIndex) => ({ question, questionIndex }));
   const temperature = options.temperature ?? (samples === 1 ? 0 : 1);
   const folder = options.run ?? `${path.replace(/\.gguf$/, '')}.sweep`;
   const context = { maxTokens, temperature, seed: options.seed };
+  const [first, ...second] = opened.choices.map(judgeName);
   await openRunFolder(folder, {
     vector: {
       trait: vector.trait,
@@ -97,95 +152,154 @@ async function verb(session: Session, path: string, options: Options): Promise<v
     },
     traitSha256: createHash('sha256').update(JSON.stringify(trait)).digest('hex'),
     model: model.identity,
-    judge: { name: LIKELIHOOD, pairs: usual.judgePairs },
+    judge: { name: first, ...(first === 'likelihood' ? { pairs: usual.judgePairs } : {}) },
+    ...(second.length > 0 ? { otherJudges: second } : {}),
+    ...(others.length > 0 ? { sideEffects: others.map(({ name }) => name) } : {}),
+    ...(unit === 'raw' ? {} : { unit }),
     ...context,
   });
 
   const steps = stepsOf(session);
   try {
     const shown = { signal: session.signal, onProgress: steps.report };
-    const calibration = await calibrationOf(model, trait, vector, {
+    const scaling = { ...context, ...shown, pairs: usual.judgePairs };
+    const { judges, calibration } = await judgesOf(opened.choices, model, trait, vector, {
+      ...scaling,
       run: folder,
-      maxTokens,
-      seed: options.seed,
-      ...shown,
     });
-    const judge = likelihoodJudge(model, trait, calibration, { pairs: usual.judgePairs });
-    const answers = await runGrid(
+    for (const other of others) {
+      const own = { ...scaling, run: join(folder, `scale-${other.name}`) };
+      const {
+        judges: [judge],
+      } = await judgesOf([opened.choices[0]], model, other, undefined, own);
+      judges.push({ ...judge, name: other.name, judge: (item, signal) => judge.judge(item, signal) });
+    }
+    const swept = await sweepVector(
       model,
-      vector.directions,
-      [judge],
-      join(folder, 'sweep.jsonl'),
-      'steering',
-      planSweep(layers, coefficients, questions, samples),
+      vector,
+      kinds,
+      judges,
+      { run: folder, layers, coefficients, unit, variants, questions, samples },
       { ...context, ...shown },
     );
-    const doses = summarise(answers);
-    const unsteered = doses.find((dose) => dose.coefficient === 0)!;
-    const steered = doses.filter((dose) => dose.coefficient !== 0);
-    const { layer, why } =
-      layers.length > 1
-        ? chooseLayer(steered, unsteered)
-        : { layer: layers[0]!, why: 'the only one asked for' };
-    const atLayer = [{ ...unsteered, layer }, ...steered.filter((dose) => dose.layer === layer)].sort(
-      (a, b) => a.coefficient - b.coefficient,
-    );
-    const coefficient = chooseCoefficient(atLayer);
-    const baseline =
-      vector.baseline ??
-      (await measureBaseline(
-        model,
-        vector.directions,
-        answers
-          .filter((answer) => answer.coefficient === 0)
-          .map(({ question, answer }) => ({
+    const page = join(folder, 'sweep.html');
+    await writeSweepPage(page, {
+      trait: vector.trait,
+      model: model.identity,
+      judge: judges[0].name,
+      unit,
+      swept,
+    });
+    const own = swept.variants.find(({ name }) => name === '');
+    const store = options.store && own !== undefined;
+    const chosen = own ?? swept.variants[0]!;
+    if (store) {
+      const usualAnswers = swept.answers.filter(({ coefficient }) => coefficient === 0);
+      const baseline =
+        vector.baseline ??
+        (await measureBaseline(
+          model,
+          vector.directions,
+          usualAnswers.map(({ question, answer }) => ({
             prompt: model.render([{ role: 'user', content: question }]),
             answer,
           })),
-        session.signal,
-      ));
-    if (options.store) {
-      const { coefficient: _before, ...rest } = vector;
+          session.signal,
+        ));
+      const tuned = withChoice(vector, own, unit);
       await writeVector(path, {
-        ...rest,
-        layer,
-        ...(coefficient === undefined ? {} : { coefficient }),
+        ...tuned,
         ...(baseline ? { baseline } : {}),
-        recipe: recipeWith(vector, trait, calibration, model.identity.sha256),
-        quality: {
-          ...vector.quality,
-          doses: atLayer,
-          ...(layers.length > 1 ? { layerDoses: steered } : {}),
-          why,
-        },
+        recipe: calibration ? recipeWith(vector, trait, calibration, model.identity.sha256) : vector.recipe,
       });
     }
     steps.end();
-    const tables = layers.map((b) => {
-      const own = steered.filter((dose) => dose.layer === b);
-      const rows = [{ ...unsteered, layer: b }, ...own].sort((x, y) => x.coefficient - y.coefficient);
-      return `layer ${b}${b === layer && layers.length > 1 ? ` (chosen: ${why})` : ''}\n${doseTable(rows, b === layer ? coefficient : undefined)}`;
-    });
     session.result(
-      {
-        vector: path,
-        trait: vector.trait,
-        judge: judge.name,
-        layer,
-        coefficient: coefficient ?? null,
-        stored: options.store,
-        doses,
-      },
+      document(path, vector, judges[0].name, unit, chosen, swept, store, page),
       [
-        ...tables,
-        coefficient === undefined
-          ? 'no positive coefficient tried keeps the answers coherent'
-          : `layer ${layer}, coefficient ${coefficient}${options.store ? `: stored in ${path}` : ''}`,
+        sweepText(
+          swept,
+          unit,
+          others.map(({ name }) => name),
+          session.colors.result,
+        ),
+        summary(path, chosen, store, page),
       ].join('\n\n'),
     );
   } finally {
     steps.end();
   }
+}
+
+function usualCoefficients({ unit }: Options, usual: ReturnType<typeof usualSizes>): readonly number[] {
+  if (unit === 'percent') return [-20, -10, 0, 10, 20, 30];
+  if (unit === 'raw') return usual.tune.coefficients;
+  throw new PersonaError('USAGE', 'lengths differ from model to model, so there are no usual ones', {
+    remedy: 'give them: --coefficients=-40,-20,0,20,40',
+  });
+}
+
+function variantsOf(vector: PersonaVector, { kinds, scopes, spread }: Options): Variant[] {
+  return (kinds ?? [vector.kind]).flatMap((kind) =>
+    scopes.flatMap((scope) => spread.map((one): Variant => ({ kind, scope, spread: one }))),
+  );
+}
+
+/** The vector with the layer and coefficient that the sweep chose. */
+function withChoice(vector: PersonaVector, own: SweptVariant, unit: CoefficientUnit): PersonaVector {
+  const { coefficient: _before, ...rest } = vector;
+  const { layer, coefficient, why } = own;
+  const tried = new Set(own.steered.map((dose) => dose.layer));
+  return {
+    ...rest,
+    layer,
+    ...(coefficient === undefined ? {} : { coefficient: rawCoefficient(vector, unit, layer, coefficient) }),
+    quality: {
+      ...vector.quality,
+      doses: rawDoses(vector, own.doses, unit),
+      ...(tried.size > 1 ? { layerDoses: rawDoses(vector, own.steered, unit) } : {}),
+      why,
+    },
+  };
+}
+
+function document(
+  path: string,
+  vector: PersonaVector,
+  judge: string,
+  unit: CoefficientUnit,
+  chosen: SweptVariant,
+  { variants, unsteered }: Swept,
+  stored: boolean,
+  page: string,
+): object {
+  return {
+    vector: path,
+    trait: vector.trait,
+    judge,
+    unit,
+    layer: chosen.layer,
+    coefficient: chosen.coefficient ?? null,
+    stored,
+    doses: [unsteered, ...variants.flatMap(({ steered }) => steered)],
+    variants: variants.map(({ variant, layer, coefficient = null, why }) => ({
+      ...variant,
+      name: variantName(variant, usualOf(vector)),
+      layer,
+      coefficient,
+      why,
+    })),
+    report: page,
+  };
+}
+
+function summary(path: string, chosen: SweptVariant, stored: boolean, page: string): string {
+  const { layer, coefficient } = chosen;
+  const best =
+    coefficient === undefined
+      ? 'no positive coefficient tried keeps the answers coherent'
+      : `layer ${layer}, coefficient ${coefficient}${stored ? `: stored in ${path}` : ''}`;
+  return `${best}\nheat map: ${page}`;
 }
 
 /**

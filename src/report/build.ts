@@ -83,6 +83,7 @@ export function reportOf(
     sweep: layerDoses,
     layers: layerRows(vector),
     counts: { asked: counts.asked, kept: counts.kept.pos + counts.kept.neg, dropped: counts.dropped },
+    quality: vector.quality,
     rollouts: filtered.map(({ rollout, judgement, dropped }): ReportRollout => ({
       side: rollout.side === 'pos' ? 'pos' : 'neg',
       question: rollout.question,

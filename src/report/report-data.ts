@@ -2,6 +2,7 @@
 
 export type { Dose, Estimate } from '../vector/dose.ts';
 import type { Dose } from '../vector/dose.ts';
+import type { Quality } from '../vector/vector.ts';
 
 export interface LayerRow {
   layer: number;
@@ -53,6 +54,8 @@ export interface ReportData {
   sweep: Dose[];
   layers: LayerRow[];
   counts: { asked: number; kept: number; dropped: { reason: string; count: number }[] };
+  /** the vector's own figures, with the evidence among them */
+  quality: Quality;
   rollouts: ReportRollout[];
   examples: { question: string; answers: ExampleAnswer[] }[];
   /** model hash, recipe, seeds, times, the command line …: label and value */

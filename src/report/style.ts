@@ -75,6 +75,13 @@ figure + figure { margin-top: 64px; }
 .panel-title { margin-bottom: 8px; font-size: 13px; line-height: 1.4; }
 .panel-title b { display: block; font-size: 14px; font-weight: 600; }
 .panel-title span { color: var(--muted); }
+.verdict { max-width: 72ch; margin-bottom: 28px; padding-inline-start: 16px; border-inline-start: 3px solid var(--muted); font-size: 16px; }
+.verdict.bad { border-color: var(--trait); }
+.verdict.good { border-color: var(--coherence); }
+.evidence > div { display: grid; grid-template-columns: 190px minmax(0, 1fr); gap: 0 24px; padding: 11px 0; border-top: 1px solid var(--rule); }
+.evidence dt { font-size: 14px; color: var(--muted); }
+.evidence b { display: block; font-size: 15px; font-weight: 600; font-variant-numeric: tabular-nums; }
+.evidence span { display: block; max-width: 68ch; font-size: 13px; line-height: 1.45; color: var(--muted); }
 figcaption { margin-top: 14px; max-width: 64ch; font-size: 14px; color: var(--muted); }
 .key { font-weight: 600; }
 .key.trait { color: var(--trait); }
@@ -170,6 +177,7 @@ const narrow = `
   .cards > div:nth-child(odd) { border-inline-start: 1px solid var(--rule); }
   .cards > div:is(:nth-child(1), :nth-child(even)) { padding-inline-start: 0; border-inline-start: 0; }
   .cards b { font-size: 26px; }
+  .evidence > div { grid-template-columns: minmax(0, 1fr); gap: 2px; }
   section { margin-top: 68px; }
   .for-page { display: none; }
   .for-phone { display: block; }

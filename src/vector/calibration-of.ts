@@ -28,11 +28,11 @@ export interface CalibrationOptions {
 export async function calibrationOf(
   model: ChatModel,
   trait: Trait,
-  vector: PersonaVector,
+  vector: PersonaVector | undefined,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const { calibration: stored, trait: own } = vector.recipe;
-  if (stored && own && isSameTrait(own, trait) && vector.model.sha256 === model.identity.sha256)
+  const { calibration: stored, trait: own } = vector?.recipe ?? {};
+  if (stored && own && isSameTrait(own, trait) && vector?.model.sha256 === model.identity.sha256)
     return stored;
   const sizes = { questions: QUESTIONS, samples: 1 };
   const plan = [...planRollouts(trait, sizes), ...planNeutral(trait, sizes)];

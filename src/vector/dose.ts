@@ -13,6 +13,8 @@ export interface Estimate {
 
 /** One steering setting, judged. */
 export interface Dose {
+  /** the way of steering, where several were compared */
+  variant?: string;
   layer: number;
   coefficient: number;
   trait: Estimate; // 0–100
@@ -23,6 +25,7 @@ export interface Dose {
 
 /** One steered answer with its scores: a line of sweep.jsonl. */
 export interface SteeredAnswer {
+  variant?: string;
   layer: number;
   coefficient: number;
   question: string;
@@ -43,14 +46,15 @@ export interface SteeredAnswer {
 export function summarise(answers: readonly SteeredAnswer[]): Dose[] {
   const cells = new Map<string, SteeredAnswer[]>();
   for (const answer of answers) {
-    const key = `${answer.layer}/${answer.coefficient}`;
+    const key = `${answer.variant ?? ''}/${answer.layer}/${answer.coefficient}`;
     cells.set(key, [...(cells.get(key) ?? []), answer]);
   }
   return [...cells.values()]
     .map((cell): Dose => {
-      const { layer, coefficient, others } = cell[0]!;
+      const { variant, layer, coefficient, others } = cell[0]!;
       const names = Object.keys(others ?? {});
       return {
+        ...(variant === undefined ? {} : { variant }),
         layer,
         coefficient,
         ...estimates(cell),

@@ -1,7 +1,7 @@
 /** Steers and judges: the same questions at every setting of layer and coefficient, all settings in one batch. */
 
 import { inFlight } from '../engine/in-flight.ts';
-import type { Scope } from '../engine/request.ts';
+import type { Edit } from '../engine/request.ts';
 import type { Judge, Judgement } from '../judge/judge.ts';
 import { LIKELIHOOD } from '../judge/likelihood.ts';
 import type { ChatModel } from '../model/chat-model.ts';
@@ -10,6 +10,8 @@ import type { SteeredAnswer } from './dose.ts';
 import { JUDGING_IN_FLIGHT } from './score.ts';
 
 export interface SweepCell {
+  /** the way of steering, where several are compared */
+  variant?: string;
   layer: number;
   coefficient: number;
   question: string;
@@ -21,7 +23,6 @@ export interface SweepOptions {
   maxTokens: number;
   temperature: number;
   seed: number;
-  scope: Scope;
   signal?: AbortSignal | undefined;
 }
 
@@ -43,10 +44,24 @@ export function planSweep(
   );
 }
 
-/** A cell's key among the lines of sweep.jsonl, for going on after a kill. Unsteered answers belong to every layer. */
-export function cellKey(cell: Pick<SweepCell, 'layer' | 'coefficient' | 'questionIndex' | 'sample'>): string {
-  const setting = cell.coefficient === 0 ? 'unsteered' : `${cell.layer}/${cell.coefficient}`;
+/** A cell's key among the lines of sweep.jsonl, for going on after a kill. Unsteered answers belong to every setting. */
+export function cellKey(
+  cell: Pick<SweepCell, 'variant' | 'layer' | 'coefficient' | 'questionIndex' | 'sample'>,
+): string {
+  const variant = cell.variant === undefined ? '' : `${cell.variant}/`;
+  const setting = cell.coefficient === 0 ? 'unsteered' : `${variant}${cell.layer}/${cell.coefficient}`;
   return `${setting}/${cell.questionIndex}/${cell.sample}`;
+}
+
+/** What is done to the model at a setting. */
+export type Steer = (cell: SweepCell) => Edit[];
+
+/** Adds the coefficient times the direction of the layer. */
+export function addAt(directions: Float32Array, width: number): Steer {
+  return ({ layer, coefficient }) => {
+    const direction = directions.subarray(layer * width, (layer + 1) * width);
+    return coefficient === 0 ? [] : [{ op: 'add', layer, direction, coefficient }];
+  };
 }
 
 /**
@@ -55,15 +70,12 @@ export function cellKey(cell: Pick<SweepCell, 'layer' | 'coefficient' | 'questio
  */
 export async function* sweep(
   model: ChatModel,
-  directions: Float32Array, // (layers × d)
+  steer: Steer,
   judges: readonly [Judge, ...Judge[]],
   cells: readonly SweepCell[],
   options: SweepOptions,
 ): AsyncGenerator<SteeredAnswer> {
-  const { width } = model.identity;
   const answer = async (cell: SweepCell, signal: AbortSignal): Promise<SteeredAnswer> => {
-    const { layer, coefficient } = cell;
-    const direction = directions.subarray(layer * width, (layer + 1) * width);
     const result = await model.engine.run(
       {
         prompt: model.render([{ role: 'user', content: cell.question }]),
@@ -73,7 +85,7 @@ export async function* sweep(
           temperature: options.temperature,
           seed: options.seed + 1000 * cell.questionIndex + cell.sample,
         },
-        edits: coefficient === 0 ? [] : [{ op: 'add', layer, direction, coefficient, scope: options.scope }],
+        edits: steer(cell),
       },
       { signal },
     );

@@ -10,7 +10,7 @@ import { chooseCoefficient, chooseLayer } from './choose.ts';
 import { summarise, type Dose, type SteeredAnswer } from './dose.ts';
 import { openRunLog } from './run-folder.ts';
 import { isSettled } from './score.ts';
-import { cellKey, planSweep, sweep, type SweepCell, type SweepOptions } from './sweep.ts';
+import { addAt, cellKey, planSweep, sweep, type Steer, type SweepCell, type SweepOptions } from './sweep.ts';
 
 export interface TuneOptions {
   layers: readonly number[];
@@ -48,6 +48,7 @@ const judgementSchema = z.object({
 });
 
 export const steeredSchema = z.object({
+  variant: z.string().optional(),
   layer: z.int(),
   coefficient: z.number(),
   question: z.string(),
@@ -58,7 +59,7 @@ export const steeredSchema = z.object({
   others: z.record(z.string(), judgementSchema).optional(),
 }) as z.ZodType<SteeredAnswer>;
 
-export interface GridContext extends Omit<SweepOptions, 'scope'> {
+export interface GridContext extends SweepOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
@@ -69,7 +70,7 @@ export interface GridContext extends Omit<SweepOptions, 'scope'> {
  */
 export async function runGrid(
   model: ChatModel,
-  directions: Float32Array, // (layers × d)
+  steer: Steer,
   judges: readonly [Judge, ...Judge[]],
   path: string,
   label: string,
@@ -84,13 +85,13 @@ export async function runGrid(
   const tell = (): void =>
     context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
   tell();
-  for await (const answer of sweep(model, directions, judges, missing, { ...context, scope: 'response' })) {
+  for await (const answer of sweep(model, steer, judges, missing, context)) {
     await log.append(answer);
     done.set(cellKey(answer), answer);
     finished++;
     tell();
   }
-  return cells.map((cell) => ({ ...done.get(cellKey(cell))!, layer: cell.layer }));
+  return cells.map((cell) => ({ ...done.get(cellKey(cell))!, ...cell }));
 }
 
 function isJudged(answer: SteeredAnswer): boolean {
@@ -120,7 +121,9 @@ export async function tune(
   const questions = trait.questions.map((question, questionIndex) => ({ question, questionIndex }));
   const { layers, layerDose, coefficients, samples } = context;
   const run = async (label: string, cells: readonly SweepCell[]): Promise<Dose[]> => {
-    return summarise(await runGrid(model, directions, judges, path, label, cells, context));
+    return summarise(
+      await runGrid(model, addAt(directions, model.identity.width), judges, path, label, cells, context),
+    );
   };
   const compared = questions.slice(0, context.layerQuestions);
   const layerDoses = await run(

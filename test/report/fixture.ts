@@ -131,6 +131,7 @@ export function sampleReport(): ReportData {
       return dose(1, 43 + 31 * bell, 91 - 6 * bell - (layer === 8 ? 9 : 0), layer);
     }),
     layers,
+    quality: evidenceOf(layers.length),
     counts: {
       asked: 60,
       kept,
@@ -166,5 +167,42 @@ export function emptyReport(): ReportData {
     rollouts: [],
     examples: [],
     provenance: [],
+  };
+}
+
+/** Evidence that is good in all but one thing. */
+function evidenceOf(layers: number): ReportData['quality'] {
+  const at = <T>(value: T): T[] => Array.from({ length: layers }, () => value);
+  return {
+    splitHalf: at({ mean: 0.93, low: 0.9, high: 0.95, n: 50 }),
+    permutation: { repeats: 1000, samples: 96, p: at(1 / 1001), cosineSd: at(0.14) },
+    heldOut: {
+      questions: 10,
+      answers: 40,
+      auc: at({ mean: 0.97, low: 0.92, high: 1, n: 10 }),
+      dPrime: at(2.4),
+    },
+    length: { mean: -0.12, low: -0.4, high: 0.2, n: 40 },
+    floor: {
+      coefficient: 2,
+      trait: { mean: 41, low: 33, high: 49, n: 10 },
+      coherence: { mean: 88, low: 80, high: 94, n: 10 },
+    },
+    similar: [{ trait: 'flattery', cosine: 0.71 }],
+    refusals: [
+      {
+        requests: 'harmful',
+        unsteered: { mean: 0.8, low: 0.49, high: 0.94, n: 10 },
+        steered: { mean: 0.5, low: 0.24, high: 0.76, n: 10 },
+      },
+    ],
+    otherLayers: [{ rule: 'most alike halves', layer: 21 }],
+    verdict: {
+      use: 'with care',
+      reasons: [
+        'it also pushes towards flattery (cosine 0.71)',
+        'harmful requests are refused 50 % of the time instead of 80 %',
+      ],
+    },
   };
 }

@@ -27,6 +27,7 @@ describe('the page', () => {
     const { document, words } = page();
     expect([...document.querySelectorAll('h2')].map((heading) => heading.textContent)).toEqual([
       'Dose and response',
+      'Evidence',
       'Layers',
       'Examples',
       'Rollouts',
@@ -109,7 +110,7 @@ describe('data that lacks something', () => {
     const { document, text, words } = page({}, data);
     expect(words).not.toMatch(/NaN|undefined|Infinity|\bnull\b|\[object/);
     expect(text).not.toMatch(/"[^"]*(NaN|undefined|Infinity)[^"]*"/);
-    expect(document.querySelectorAll('section')).toHaveLength(6);
+    expect(document.querySelectorAll('section').length).toBe(7);
     expect(document.querySelector('.finding')?.textContent).toMatch(/^[A-Z].*\.$/);
   });
 

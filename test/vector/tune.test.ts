@@ -8,7 +8,7 @@ import type { Judge } from '../../src/judge/judge.ts';
 import { measureBaseline } from '../../src/vector/baseline.ts';
 import { calibrationOf } from '../../src/vector/calibration-of.ts';
 import type { SteeredAnswer } from '../../src/vector/dose.ts';
-import { planSweep } from '../../src/vector/sweep.ts';
+import { addAt, planSweep } from '../../src/vector/sweep.ts';
 import { checkLayers, runGrid, tune, type TuneContext } from '../../src/vector/tune.ts';
 import { aVector } from '../support/a-vector.ts';
 import { folder } from '../support/folder.ts';
@@ -64,8 +64,24 @@ describe('a grid', () => {
     const path = join(folder(), 'sweep.jsonl');
     const cells = planSweep([1, 2], [-1, 0, 1], QUESTIONS, 2);
     const [first, second] = [countingJudge(), countingJudge()];
-    const half = await runGrid(chat.model, directions(), [first], path, 'x', cells.slice(0, 13), CONTEXT);
-    const whole = await runGrid(chat.model, directions(), [second], path, 'x', cells, CONTEXT);
+    const half = await runGrid(
+      chat.model,
+      addAt(directions(), TINY.width),
+      [first],
+      path,
+      'x',
+      cells.slice(0, 13),
+      CONTEXT,
+    );
+    const whole = await runGrid(
+      chat.model,
+      addAt(directions(), TINY.width),
+      [second],
+      path,
+      'x',
+      cells,
+      CONTEXT,
+    );
     expect(
       whole.map(({ layer, coefficient, questionIndex, sample }) => ({
         layer,
@@ -87,7 +103,7 @@ describe('a grid', () => {
 
     const anew = await runGrid(
       chat.model,
-      directions(),
+      addAt(directions(), TINY.width),
       [countingJudge()],
       join(folder(), 'b.jsonl'),
       'x',
@@ -100,10 +116,18 @@ describe('a grid', () => {
   test('an unsteered answer that is there serves every layer, and is called by the layer asked for', async () => {
     const path = join(folder(), 'sweep.jsonl');
     const judge = countingJudge();
-    await runGrid(chat.model, directions(), [judge], path, 'x', planSweep([1], [0], QUESTIONS, 1), CONTEXT);
+    await runGrid(
+      chat.model,
+      addAt(directions(), TINY.width),
+      [judge],
+      path,
+      'x',
+      planSweep([1], [0], QUESTIONS, 1),
+      CONTEXT,
+    );
     const there = await runGrid(
       chat.model,
-      directions(),
+      addAt(directions(), TINY.width),
       [judge],
       path,
       'x',
@@ -119,7 +143,7 @@ describe('a grid', () => {
     const cells = planSweep([1], [-1, 0, 1], QUESTIONS.slice(0, 1), 1);
     const [down, none, up] = await runGrid(
       chat.model,
-      directions(),
+      addAt(directions(), TINY.width),
       [countingJudge()],
       path,
       'x',

@@ -9,7 +9,7 @@ export interface HeatToken {
   z?: number | undefined;
 }
 
-type Rgb = readonly [red: number, green: number, blue: number];
+export type Rgb = readonly [red: number, green: number, blue: number];
 
 // All three are light, so that black letters stay readable on any of them, on a dark and on a light terminal.
 const BELOW: Rgb = [90, 160, 255];
@@ -51,7 +51,7 @@ function shade(z: number): Rgb {
   return [mixed[0]!, mixed[1]!, mixed[2]!];
 }
 
-function background(color: Rgb, depth: ColorDepth): string {
+export function background(color: Rgb, depth: ColorDepth): string {
   if (depth === 'full') return `2;${color.join(';')}`;
   const [r, g, b] = color.map(cubeStep) as [number, number, number];
   return `5;${16 + 36 * r + 6 * g + b}`;

@@ -2,10 +2,15 @@
 
 import { type Command, Option } from 'commander';
 import { PersonaError } from '../../errors.ts';
-import { LIKELIHOOD } from '../../judge/likelihood.ts';
-import type { OpenedJudge } from '../../judge/judge.ts';
+import type { Calibration } from '../../judge/calibrate.ts';
+import type { Judge, OpenedJudge } from '../../judge/judge.ts';
+import { LIKELIHOOD, likelihoodJudge } from '../../judge/likelihood.ts';
 import { openJudge } from '../../judge/open.ts';
+import type { ChatModel } from '../../model/chat-model.ts';
+import type { Trait } from '../../trait/trait.ts';
+import { calibrationOf, type CalibrationOptions } from '../../vector/calibration-of.ts';
 import type { JudgeChoice } from '../../vector/score.ts';
+import type { PersonaVector } from '../../vector/vector.ts';
 import { repeated } from './options.ts';
 import type { Session } from './run.ts';
 
@@ -59,4 +64,28 @@ export async function openJudges(
     await close();
     throw error;
   }
+}
+
+/**
+ * The judges of a trait, ready to score. The likelihood judge takes the scale of the vector, or learns one from a few
+ * rollouts, which are kept in the folder.
+ */
+export async function judgesOf(
+  choices: readonly [JudgeChoice, ...JudgeChoice[]],
+  model: ChatModel,
+  trait: Trait,
+  vector: PersonaVector | undefined,
+  options: CalibrationOptions & { pairs: number },
+): Promise<{ judges: [Judge, ...Judge[]]; calibration?: Calibration }> {
+  const judges: Judge[] = [];
+  let calibration: Calibration | undefined;
+  for (const choice of choices) {
+    if (choice !== LIKELIHOOD) {
+      judges.push(choice.forTrait(trait));
+      continue;
+    }
+    calibration = await calibrationOf(model, trait, vector, options);
+    judges.push(likelihoodJudge(model, trait, calibration, options));
+  }
+  return { judges: judges as [Judge, ...Judge[]], ...(calibration ? { calibration } : {}) };
 }

@@ -87,6 +87,16 @@ export function repeated<T>(parse: (text: string) => T): (text: string, previous
   return (text, previous = []) => [...previous, parse(text)];
 }
 
+/** A list of words out of those that there are. `someOf(['all', 'prompt'])('prompt,all')` */
+export function someOf<T extends string>(known: readonly T[]): (text: string) => T[] {
+  return (text) =>
+    text.split(',').map((part) => {
+      const found = known.find((word) => word === part.trim());
+      if (found === undefined) throw new InvalidArgumentError(`"${part}" is none of ${known.join(', ')}.`);
+      return found;
+    });
+}
+
 function plainNumber(text: string): number {
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()))
     throw new InvalidArgumentError(`"${text}" is not a number.`);
