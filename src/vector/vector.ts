@@ -35,6 +35,29 @@ export interface Recipe {
   filter?: FilterOptions;
   /** the file of given answers */
   rollouts?: { path: string; sha256: string };
+  /** the file of another tool that the directions come from */
+  converted?: Converted;
+  /** the vectors that it was reckoned from; with the algebra in words */
+  combined?: Combined;
+}
+
+export interface Converted {
+  from: string;
+  /** the file's name, without its folder */
+  file: string;
+  sha256: string;
+  /** blocks of which the file had no direction: their rows are zero */
+  missing: number[];
+  /** the block whose row was taken behind the model's final norm, not at the block: not to be steered with */
+  afterFinalNorm?: number;
+  /** upper bounds on ⟨h, v⟩/‖v‖ that the file sets, per layer */
+  caps?: { layer: number; cap: number }[];
+}
+
+export interface Combined {
+  /** sha256 of the directions (float32, row by row) */
+  from: { trait: string; sha256: string; weight: number }[];
+  operation: string;
 }
 
 /** Figures to judge a vector by. */
@@ -49,6 +72,8 @@ export interface Quality {
   layerDoses?: Dose[];
   /** why this layer */
   why?: string;
+  /** what labels dealt at random give: deviation of the cosine between such a vector and another, per layer */
+  permutation?: { cosineSd: number[] };
 }
 
 export interface PersonaVector {
