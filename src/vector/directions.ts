@@ -20,7 +20,7 @@ export async function readDirections(path: string): Promise<Directions> {
   const directions = new Map<number, Float32Array>();
   let width: number | undefined;
   for (const [name, { shape }] of file.tensors) {
-    const block = Number(/^direction\.(\d+)$/.exec(name)?.[1]);
+    const block = Number(/^direction\.(0|[1-9]\d*)$/.exec(name)?.[1]);
     if (Number.isNaN(block)) continue;
     const found = elementCount(shape);
     if (block === 0)

@@ -64,12 +64,12 @@ export function matrixRows(
   };
 }
 
-const BLOCK_NAME = /^(?:direction[._]|layers?[._])?(\d{1,6})$/;
+const BLOCK_NAME = /^(?:direction[._]|layers?[._])?(0|[1-9]\d*)$/;
 
 /** The block that a tensor's name says: `direction.7`, `layer_7` or `7`. */
 export function blockOf(name: string): number | undefined {
   const block = Number(BLOCK_NAME.exec(name)?.[1]);
-  return Number.isNaN(block) ? undefined : block;
+  return block < MAX_LAYERS ? block : undefined;
 }
 
 /** Tensors of one row each, named by their blocks. */
@@ -81,7 +81,7 @@ export function namedRows(
   let width = 0;
   for (const [name, row] of named) {
     const block = blockOf(name);
-    if (block === undefined || block >= MAX_LAYERS) return undefined;
+    if (block === undefined) return undefined;
     width ||= row.length;
     if (row.length !== width || rows.has(block))
       throw new PersonaError(

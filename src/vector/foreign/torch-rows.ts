@@ -13,7 +13,8 @@ import { blockOf, matrixRows, namedRows, whichOne, type Choice, type Found, type
 
 /** Dictionaries in dictionaries: more is no file of vectors. */
 const MAX_DEPTH = 8;
-const MAX_TENSORS = 10_000;
+/** A dictionary may lie in many places at once, so that walking through all may never end. */
+const MAX_ITEMS = 20_000;
 
 /**
  * @param choice.axis the file is one of assistant-axis, whose bare tensors have no row of embeddings
@@ -27,8 +28,7 @@ export async function readTorchRows(
   const value = await readTorch(path);
   if (wanted === undefined && isCapping(value)) return cappingOf(path, value, experiment, shape);
   if (wanted === undefined && isAxis(value)) return axisOf(path, value, shape);
-  const tensors = new Map<string, TorchTensor>();
-  collect(value, '', 0, tensors);
+  const tensors = tensorsIn(path, value);
   const named = wanted === undefined ? rowsByName(path, value, shape) : undefined;
   if (named) return named;
   const [name, tensor] = onlyTensor(path, tensors, wanted);
@@ -67,16 +67,22 @@ export function checkWidth(place: string, width: number, shape: Shape): void {
 }
 
 /** All tensors, by the keys that lead to them. */
-function collect(value: TorchValue, name: string, depth: number, into: Map<string, TorchTensor>): void {
-  if (value instanceof TorchTensor) into.set(name, value);
-  if (depth >= MAX_DEPTH || into.size >= MAX_TENSORS) return;
-  const prefix = name === '' ? '' : `${name}.`;
-  if (value instanceof Map) {
-    for (const [key, item] of value) {
-      if (into.size >= MAX_TENSORS) return;
-      collect(item, `${prefix}${key}`, depth + 1, into);
-    }
-  }
+function tensorsIn(path: string, value: TorchValue): Map<string, TorchTensor> {
+  const found = new Map<string, TorchTensor>();
+  let items = 0;
+  const walk = (item: TorchValue, name: string, depth: number): void => {
+    if (++items > MAX_ITEMS)
+      throw new PersonaError(
+        'BAD_VECTOR',
+        `${path}: more than ${MAX_ITEMS} items: this is no file of vectors`,
+      );
+    if (item instanceof TorchTensor) found.set(name, item);
+    if (!(item instanceof Map) || depth === MAX_DEPTH) return;
+    const prefix = name === '' ? '' : `${name}.`;
+    for (const [key, inner] of item) walk(inner, `${prefix}${key}`, depth + 1);
+  };
+  walk(value, '', 0);
+  return found;
 }
 
 /** A dictionary of one row a block. */
