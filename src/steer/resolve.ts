@@ -5,7 +5,7 @@ import { PersonaError } from '../errors.ts';
 import { norm } from '../math/vector.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import { checkFit } from '../vector/fit.ts';
-import { direction, type PersonaVector } from '../vector/vector.ts';
+import { afterFinalNorm, direction, type PersonaVector } from '../vector/vector.ts';
 import { formatSpec, type SteerSpec } from './spec.ts';
 
 /** What was done, for output: one entry per edit. */
@@ -62,11 +62,18 @@ export function joinSteering(parts: readonly Steering[]): Steering {
 /** One spec with its vector. */
 export function steeringOf(spec: SteerSpec, vector: PersonaVector, model: ModelIdentity): Steering {
   const note = checkFit(vector, model, spec.vector);
-  const made = layersOf(spec, vector).map((layer) => editAt(layer, spec, vector));
+  const layers = layersOf(spec, vector);
+  const made = layers.map((layer) => editAt(layer, spec, vector));
+  const notes = note === undefined ? [] : [note];
+  const marked = afterFinalNorm(vector);
+  if (marked !== undefined && layers.includes(marked))
+    notes.push(
+      `${spec.vector}: the direction of layer ${marked} was taken after the final norm, where it does not act`,
+    );
   return {
     edits: made.map(({ edit }) => edit),
     applied: made.map(({ applied }) => applied),
-    notes: note === undefined ? [] : [note],
+    notes,
   };
 }
 

@@ -6,7 +6,7 @@ import { floatBytes } from '../files/float-formats.ts';
 import { version } from '../files/package-version.ts';
 import { along, away, increments, lengthsOf, orthogonalise, weightedSum, withLengths } from './algebra.ts';
 import { checkFit } from './fit.ts';
-import type { PersonaVector, Recipe } from './vector.ts';
+import { afterFinalNorm, type PersonaVector, type Recipe } from './vector.ts';
 
 /** A vector, and what a user calls it. */
 export interface Named {
@@ -54,6 +54,11 @@ export function combine(combination: Combination): { vector: PersonaVector; note
 
   const matrices = terms.map(({ vector }) => vector.directions);
   const parts = combination.orthogonalise ? orthogonalise(matrices, width) : matrices;
+  const marked = [...terms, ...others].flatMap(({ vector }) => afterFinalNorm(vector) ?? [])[0];
+  if (marked !== undefined)
+    notes.push(
+      `block ${marked} was taken after the final norm${incremental ? ': its increment is left zero' : ', and is marked in the result too'}`,
+    );
   const share = mean ? 1 / terms.length : 1;
   let directions = weightedSum(
     parts.map((part, i) => ({ directions: part, weight: terms[i]!.weight * share })),
@@ -66,6 +71,7 @@ export function combine(combination: Combination): { vector: PersonaVector; note
       width,
     );
   if (incremental) directions = increments(directions, width);
+  if (incremental && marked !== undefined) directions.fill(0, marked * width, (marked + 1) * width);
   if (lengths) directions = withLengths(directions, wantedLengths(lengths, residualNorms, width), width);
   if (!directions.every(Number.isFinite))
     throw new PersonaError('BAD_VECTOR', 'the weights are so large that numbers overflow float32');
@@ -87,6 +93,7 @@ export function combine(combination: Combination): { vector: PersonaVector; note
         ...others.map(({ vector }) => origin(vector, 0)), // no part of the sum
       ],
       operation,
+      ...(marked === undefined || incremental ? {} : { afterFinalNorm: marked }),
     },
   };
   const vector: PersonaVector = {

@@ -58,6 +58,8 @@ export interface Combined {
   /** sha256 of the directions (float32, row by row) */
   from: { trait: string; sha256: string; weight: number }[];
   operation: string;
+  /** as of what it was reckoned from */
+  afterFinalNorm?: number;
 }
 
 /** Figures to judge a vector by. */
@@ -98,4 +100,9 @@ export interface PersonaVector {
 export function direction(vector: PersonaVector, layer: number): Float32Array {
   const { width } = vector.model;
   return vector.directions.subarray(layer * width, (layer + 1) * width);
+}
+
+/** The block whose direction was taken behind the model's final norm, where there is one: it is none of the residual stream. */
+export function afterFinalNorm({ recipe }: PersonaVector): number | undefined {
+  return recipe.converted?.afterFinalNorm ?? recipe.combined?.afterFinalNorm;
 }

@@ -6,7 +6,7 @@ import type { VectorFormat } from './format.ts';
 import { writeVectorSafetensors } from './safetensors.ts';
 import { type TorchTensor, torchTensor } from './torch/value.ts';
 import { writeTorch } from './torch/write.ts';
-import { direction, type PersonaVector } from './vector.ts';
+import { afterFinalNorm, direction, type PersonaVector } from './vector.ts';
 
 /** @returns how layers map, for people */
 export async function writeVectorAs(
@@ -41,7 +41,7 @@ export async function writeVectorAs(
       await writeTorch(path, torchTensor([model.layers + 1, model.width], rows));
       return [
         'row L is block L − 1; row 0 (embeddings) is zero; only the directions are kept',
-        vector.recipe.converted?.afterFinalNorm === model.layers - 1
+        afterFinalNorm(vector) === model.layers - 1
           ? `row ${model.layers} lies after the final norm, as in the file that it came from`
           : `row ${model.layers} lies before the final norm; in the reference's own files it lies after it`,
       ];

@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readVector } from '../../src/vector/file.ts';
+import { torchTensor, type TorchValue } from '../../src/vector/torch/value.ts';
+import { writeTorch } from '../../src/vector/torch/write.ts';
+import { direction } from '../../src/vector/vector.ts';
 import { plantedHome, QUICK } from '../support/planted-home.ts';
 
 const home = plantedHome();
@@ -57,4 +60,39 @@ test('--json says how layers map; a foreign file needs its model', async () => {
   });
   const wrong = await home.persona('vectors', 'convert', foreign, at('x.gguf'), '--model', home.model, '--trait', 'a'); // prettier-ignore
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('width 8; the model has 64') });
+});
+
+test('caps of assistant-axis: the lines that are printed do cap', async () => {
+  const vector = (b: number): TorchValue =>
+    new Map<string, TorchValue>([
+      ['layer', b],
+      ['vector', torchTensor([64], direction(home.vector, b))],
+    ]);
+  const cap = (name: string, value: number): TorchValue => new Map<string, TorchValue>([['vector', name], ['cap', value]]); // prettier-ignore
+  const experiment = new Map<string, TorchValue>([
+    ['id', 'layers_1:3-p0.25'],
+    ['interventions', [cap('a', 0.5), cap('b', -0.25)]],
+  ]);
+  await writeTorch(
+    at('capping.pt'),
+    new Map<string, TorchValue>([
+      ['vectors', new Map([['a', vector(1)], ['b', vector(2)]])],
+      ['experiments', [experiment]],
+    ]),
+  ); // prettier-ignore
+  const { stdout } = await home.persona('vectors', 'convert', at('capping.pt'), at('axis.gguf'), '--model', home.model); // prettier-ignore
+  const specs = [...stdout.matchAll(/--steer '(.*)'/g)].map(([, spec]) => ['--steer', spec!]).flat();
+  const answer = await home.persona('generate', 'hello', '--model', home.model, ...QUICK, ...specs, '--json');
+  expect(JSON.parse(answer.stdout).steering).toMatchObject([
+    { trait: 'assistant axis', op: 'cap', layer: 1, above: 0.5, scope: 'all' },
+    { trait: 'assistant axis', op: 'cap', layer: 2, above: -0.25, scope: 'all' },
+  ]);
+});
+
+test('steering behind the final norm is warned of', async () => {
+  const [pt, marked] = [at('marked.pt'), at('marked.gguf')];
+  await home.persona('vectors', 'convert', at('vectors/pish.gguf'), pt);
+  await home.persona('vectors', 'convert', pt, marked, '--model', home.model, '--trait', 'pish');
+  const answer = await home.persona('generate', 'hello', '--model', home.model, ...QUICK, '--steer', `${marked}=1@3`); // prettier-ignore
+  expect(answer.stderr).toContain('the direction of layer 3 was taken after the final norm');
 });

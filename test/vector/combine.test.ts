@@ -82,3 +82,14 @@ test('what cannot be reckoned together is refused by name', () => {
   const lengths = { to: 'share', share: 0.1 } as const;
   expect(() => combine({ terms: [term({ name: 'f', vector: bare })], lengths })).toThrow('residual norms');
 });
+
+test('a direction behind the final norm stays marked, and has no increment', () => {
+  const converted = { from: 'pt', file: 'x.pt', sha256: '', missing: [], afterFinalNorm: 3 };
+  const marked = { name: 'm', vector: aVector({ recipe: { created: '', converted } }) };
+  const sum = combine({ terms: [term(a), term(marked)] });
+  expect(sum.vector.recipe.combined?.afterFinalNorm).toBe(3);
+  expect(sum.notes).toEqual(['block 3 was taken after the final norm, and is marked in the result too']);
+  const again = combine({ terms: [term({ name: 's', vector: sum.vector })], incremental: true }).vector;
+  expect(direction(again, 3).every((x) => x === 0)).toBe(true);
+  expect(again.recipe.combined).not.toHaveProperty('afterFinalNorm');
+});

@@ -160,7 +160,7 @@ function global(machine: Machine): void {
     throw fail(
       machine,
       `global ${JSON.stringify(name.slice(0, SHOWN))} is not one that tensors of floats need; nothing was executed`,
-      'If the file is yours, save only tensors in it: torch.save(vector.float().cpu(), path).',
+      'If the file is yours, save only tensors in it: torch.save(vector.detach().float(), path).',
     );
   push(machine, new Global(name));
 }
