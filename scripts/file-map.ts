@@ -13,12 +13,15 @@ const ORDER = [
   'rollout',
   'judge',
   'vector',
+  'vector/foreign',
+  'vector/torch',
   'monitor',
   'steer',
   'report',
   'cli',
   'cli/bench',
   'cli/kit',
+  'cli/vectors',
 ];
 const MARK = '<!-- file-map -->';
 

@@ -16,9 +16,13 @@ import { describe } from './kit/help.ts';
 import { run, type Session } from './kit/run.ts';
 import { table } from './kit/table.ts';
 import { harmless } from './kit/text.ts';
+import { registerCombine } from './vectors/combine.ts';
+import { registerCompare } from './vectors/compare.ts';
+import { registerConvert } from './vectors/convert.ts';
+import { registerDecompose } from './vectors/decompose.ts';
 
 export function registerVectors(program: Command): void {
-  const vectors = program.command('vectors').description('list and show vectors');
+  const vectors = program.command('vectors').description('list, show, convert, combine and compare vectors');
   describe(vectors, 'Find', [
     { does: 'those that can be named without a path', line: 'persona vectors ls' },
     { does: 'all that is known of one', line: 'persona vectors show evil.gguf' },
@@ -43,6 +47,10 @@ export function registerVectors(program: Command): void {
     { does: 'all that is known of it', line: 'persona vectors show evil.gguf' },
     { does: 'for programs', line: 'persona vectors show evil.gguf --json' },
   ]);
+  registerConvert(vectors);
+  registerCombine(vectors);
+  registerCompare(vectors);
+  registerDecompose(vectors);
 }
 
 /** What can be told of a file; `problem` where it cannot be used. */
