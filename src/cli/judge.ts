@@ -33,6 +33,15 @@ const LETTERS_PER_TOKEN = 4;
 
 const ANSWERS = 'rollouts.jsonl of a run, or JSONL or CSV with "question" and "answer"';
 
+const ABOUT_JUDGES = `
+Judges:
+  openai:MODEL  a model at an OpenAI-compatible address: OPENAI_BASE_URL (default: the public API), with the key
+                OPENAI_API_KEY; OPENAI_PRICE_IN and OPENAI_PRICE_OUT, dollars per million tokens, add what it cost
+  gguf:MODEL    a model on this machine: path, name or hf:owner/repo[:quant]
+  fn:FILE       the default export of a .ts, .js or .mjs file: ({ question, answer, trait: { name, description } }) =>
+                { trait, coherence } or null; a number alone is the trait's score, and coherence counts as 100
+  likelihood    the model that answers (--model), by the scale in the vector`;
+
 export function registerJudge(program: Command): void {
   const judge = program.command('judge').description('score answers for a trait, and compare judges');
   const score = judge
@@ -49,6 +58,7 @@ export function registerJudge(program: Command): void {
     .description('how far two judges agree; the second one is taken as the measure')
     .argument('<file>', `${ANSWERS}; scores that score wrote there are used`);
   addJudgeOptions(agree).action(run(agreeOn, { resumes: true }));
+  for (const command of [score, agree]) command.addHelpText('after', ABOUT_JUDGES);
   describe(judge, 'Measure', [
     {
       does: "a run's answers, by a model at an OpenAI-compatible address (OPENAI_BASE_URL, OPENAI_API_KEY)",
@@ -198,7 +208,7 @@ function costText(
       ? `${spec}: ${answers.length} answers, no other model is asked`
       : `${spec}: ${answers.length} answers × 2 requests ≈ ${tokens}, less what is known from before`,
   );
-  return [...(before > 0 ? [`${before} answers are scored already`] : []), ...each].join('\n');
+  return [...(before > 0 ? [`scored already: ${before}`] : []), ...each].join('\n');
 }
 
 interface Summary {

@@ -139,7 +139,7 @@ test('a real server with a real model, and a local one: one row, two judges', as
   expect(gguf).toMatch(/^gguf:.*numbers/);
   for (const name of [openai!, gguf!]) {
     const scores = rows.slice(0, 3).map((row) => row.scores[name]!.trait!);
-    expect(scores[0]).toBeLessThan(15);
+    expect(scores[0]).toBeLessThan(35);
     expect(scores[0]).toBeLessThan(scores[1]!);
     expect(scores[2]).toBeGreaterThan(60);
   }
@@ -216,7 +216,7 @@ test('what failed is asked again, and its row is replaced', async () => {
   });
   broken = false;
   const again = await home.persona(...args);
-  expect(again.stderr).toContain('1 answers are scored already');
+  expect(again.stderr).toContain('scored already: 1');
   expect(parse(readFileSync(out, 'utf8')).map((row) => [row.id, row.scores['openai:fails']!.trait])).toEqual([
     ['a', 50],
     ['b', 50],
@@ -250,7 +250,7 @@ test('a wrong key ends the run with what to do', async () => {
   expect(JSON.parse(stdout)).toMatchObject({
     error: {
       code: 'SERVER',
-      message: expect.stringContaining('401'),
+      message: expect.stringMatching(/^http:[^ ]+: the server answered 401/),
       remedy: expect.stringContaining('OPENAI_API_KEY'),
     },
   });
@@ -342,7 +342,7 @@ test('likelihood judges by the scale of the vector beside the file', async () =>
   const { at, fn } = prepare();
   const run = join(at, 'run');
   mkdirSync(run);
-  const rows = [...'PN'].flatMap((letter) =>
+  const rows = ['P', 'N'].flatMap((letter) =>
     ['river', 'house'].map((thing) => ({ question: `what of the ${thing}.`, answer: letter.repeat(12) })),
   );
   writeFileSync(join(run, 'rollouts.jsonl'), lines(rows));

@@ -81,17 +81,17 @@ test('a server that is killed in the middle of it and comes back loses nothing',
     noJudgeCache(),
   );
   const items = answers(12);
-  let done = 0;
+  const done: unknown[] = [];
   const judged = Promise.all(
     items.map(async (item) => {
       const judgement = await opened.forTrait(trait).judge(item);
-      done++;
+      done.push(judgement);
       return judgement;
     }),
   );
-  while (done < 4) await sleep(1);
+  while (done.length < 4) await sleep(1);
   await server.kill();
-  const before = done;
+  const before = done.length;
   expect(before).toBeLessThan(items.length);
   await sleep(100);
   server = await startEngineServer(numbers, { port });
@@ -126,6 +126,16 @@ test('gguf: the expectation over all numbers, each by the products that the engi
     }
     expect(judge.usage()).toMatchObject({ requests: 6, cached: 0 });
   }
+});
+
+test('gguf: an engine that dies in the middle of it is started again, and no score is lost', async () => {
+  const path = join(home, 'numbers.gguf');
+  await using model = await openChatModel({ model: path, home, threads: 1, context: 2048, parallel: 2 });
+  await using judge = ggufJudge(model, noJudgeCache());
+  const judged = Promise.all(answers(6).map((item) => judge.forTrait(trait).judge(item)));
+  await sleep(30);
+  process.kill(model.engine.pid!, 'SIGKILL');
+  for (const judgement of await judged) expect(judgement.trait).not.toBeNull();
 });
 
 /** Number by number instead of token by token: all ways to write it, with an end where it could go on. */

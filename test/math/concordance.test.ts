@@ -24,7 +24,7 @@ test('it is what counting all pairs gives, and with two values of b the AUC', ()
         for (let j = 0; j < i; j++) {
           if (b[i] === b[j]) continue;
           all++;
-          same += a[i] === a[j] ? 0.5 : a[i]! > a[j]! === b[i]! > b[j]! ? 1 : 0;
+          same += (1 + Math.sign(a[i]! - a[j]!) * Math.sign(b[i]! - b[j]!)) / 2;
         }
       if (all === 0) expect(concordance(a, b)).toBeNaN();
       else expect(concordance(a, b)).toBeCloseTo(same / all, 12);

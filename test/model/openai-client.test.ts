@@ -82,6 +82,16 @@ test('while a server asks for quiet, no request goes out at all', async () => {
   for (const at of others) expect(at - first!).toBeGreaterThanOrEqual(990);
 });
 
+test('waits that a server asks for are no failures', async () => {
+  const wait = { status: 429, headers: { 'retry-after-ms': '5' }, body: '' };
+  await using s = await scripted(
+    Array.from({ length: 9 }, () => wait),
+    { retries: 1 },
+  );
+  expect((await s.client.complete(REQUEST)).text).toBe('80');
+  expect(s.server.asked).toHaveLength(10);
+});
+
 test('an HTTP date is obeyed too', async () => {
   const date = new Date(Date.now() + 2000).toUTCString(); // whole seconds: 1 to 2 s from now
   await using s = await scripted([{ status: 503, headers: { 'retry-after': date }, body: 'later' }]);

@@ -7,7 +7,6 @@ import { PersonaError } from '../../errors.ts';
 import type { Judge, JudgeUsage, OpenedJudge } from '../../judge/judge.ts';
 import { LIKELIHOOD, likelihoodJudge } from '../../judge/likelihood.ts';
 import { JUDGE_FORMS, openJudge } from '../../judge/open.ts';
-import type { ChatModel } from '../../model/chat-model.ts';
 import { loadTrait } from '../../trait/load.ts';
 import type { Trait } from '../../trait/trait.ts';
 import { isSameTrait } from '../../vector/calibration-of.ts';
@@ -94,7 +93,7 @@ export async function openJudges(
       const note = checkFit(vector!.vector, model.identity, vector!.path);
       if (note) session.human(note);
       const pairs = vector!.vector.recipe.judge?.pairs ?? PAIRS;
-      judges.push({ spec, judge: likelihoodJudge(model satisfies ChatModel, trait, calibration, { pairs }) });
+      judges.push({ spec, judge: likelihoodJudge(model, trait, calibration, { pairs }) });
     } else {
       const judge = opened.use(await openOutside(session, spec, options));
       outside.push(judge);
