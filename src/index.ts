@@ -25,10 +25,15 @@ export { readGivenRollouts } from './rollout/given.ts';
 export { planNeutral, planRollouts } from './rollout/plan.ts';
 export type { AskedRollout, Rollout } from './rollout/rollout.ts';
 
+export { agreement } from './judge/agree.ts';
+export type { Agreement } from './judge/agree.ts';
 export { calibrate } from './judge/calibrate.ts';
 export type { Calibration } from './judge/calibrate.ts';
-export type { Judge, JudgeItem, Judgement } from './judge/judge.ts';
+export type { FunctionJudgeItem, FunctionJudgement, JudgeFunction } from './judge/fn.ts';
+export type { Judge, JudgeItem, Judgement, JudgeUsage, OpenedJudge } from './judge/judge.ts';
 export { likelihoodJudge } from './judge/likelihood.ts';
+export { openJudge } from './judge/open.ts';
+export type { OpenJudgeOptions } from './judge/open.ts';
 
 export { extract } from './vector/extract.ts';
 export type { Extraction, ExtractOptions } from './vector/extract.ts';

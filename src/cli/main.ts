@@ -7,6 +7,7 @@ import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
+import { registerJudge } from './judge.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
@@ -31,6 +32,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerJudge,
   registerBench,
 ];
 
