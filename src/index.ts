@@ -29,6 +29,10 @@ export type { Calibration } from './judge/calibrate.ts';
 export type { Judge, JudgeItem, Judgement } from './judge/judge.ts';
 export { likelihoodJudge } from './judge/likelihood.ts';
 
+export { measureCapability } from './vector/capability.ts';
+export type { Capability, CapabilityOptions } from './vector/capability.ts';
+export { readCapability } from './vector/capability-items.ts';
+export type { CapabilityItem } from './vector/capability-items.ts';
 export { extract } from './vector/extract.ts';
 export type { Extraction, ExtractOptions } from './vector/extract.ts';
 export { extractGiven } from './vector/extract-given.ts';
