@@ -35,6 +35,10 @@ export { likelihoodJudge } from './judge/likelihood.ts';
 export { openJudge } from './judge/open.ts';
 export type { OpenJudgeOptions } from './judge/open.ts';
 
+export { measureCapability } from './vector/capability.ts';
+export type { Capability, CapabilityOptions } from './vector/capability.ts';
+export { readCapability } from './vector/capability-items.ts';
+export type { CapabilityItem } from './vector/capability-items.ts';
 export { extract } from './vector/extract.ts';
 export type { Extraction, ExtractOptions } from './vector/extract.ts';
 export { extractGiven } from './vector/extract-given.ts';
