@@ -1,7 +1,8 @@
-/** CSV as RFC 4180 has it: fields with a comma, quote or newline in quotes, quotes doubled. */
+/** CSV tables: lines written, and rows read by the columns of a header. */
 
 import { readFile, stat } from 'node:fs/promises';
 import { PersonaError } from '../errors.ts';
+import { csvRows } from './csv-read.ts';
 import { decodeText } from './decode-text.ts';
 import { fileProblem } from './file-problem.ts';
 
@@ -19,7 +20,7 @@ function csvField(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-export interface CsvRow {
+export interface CsvRecord {
   /** on which it begins, from 1 */
   line: number;
   /** all as text: an answer `NA` or `1e5` is what it says */
@@ -27,7 +28,7 @@ export interface CsvRow {
 }
 
 /** The rows of a file, by the columns that its first line names. */
-export async function readCsv(path: string): Promise<CsvRow[]> {
+export async function readCsv(path: string): Promise<CsvRecord[]> {
   try {
     const { size } = await stat(path);
     if (size > MAX_CSV_BYTES) {
@@ -42,8 +43,8 @@ export async function readCsv(path: string): Promise<CsvRow[]> {
 }
 
 /** parseCsv('a,b\n1,"x ""y"""', 'f') = [{ line: 2, value: { a: '1', b: 'x "y"' } }] */
-export function parseCsv(text: string, name: string): CsvRow[] {
-  const [header, ...records] = splitRecords(text, name);
+export function parseCsv(text: string, name: string): CsvRecord[] {
+  const [header, ...records] = csvRows(text, name);
   if (header === undefined) return [];
   return records.map(({ line, fields }) => {
     if (fields.length !== header.fields.length) {
@@ -54,36 +55,4 @@ export function parseCsv(text: string, name: string): CsvRow[] {
     }
     return { line, value: Object.fromEntries(header.fields.map((column, i) => [column, fields[i]!])) };
   });
-}
-
-/** Blank lines are passed over. */
-function splitRecords(text: string, name: string): { line: number; fields: string[] }[] {
-  const records: { line: number; fields: string[] }[] = [];
-  // a field is quoted or plain; what follows it ends the field, the record or the file
-  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)/y;
-  let line = 1;
-  let begun = 1;
-  let fields: string[] = [];
-  while (field.lastIndex < text.length || fields.length > 0) {
-    const at = field.lastIndex;
-    const found = field.exec(text);
-    if (found === null) {
-      throw new PersonaError(
-        'BAD_FILE',
-        `${name}:${line}: a quote that is not closed, or stands within a field`,
-        {
-          remedy: 'Fields with quotes stand in quotes, with each of their own quotes doubled.',
-        },
-      );
-    }
-    const [whole, quoted, plain, end] = found;
-    fields.push(quoted?.replaceAll('""', '"') ?? plain!);
-    line += whole.match(/\r\n|\n|\r/g)?.length ?? 0;
-    if (end === ',') continue;
-    if (fields.length > 1 || quoted !== undefined || plain !== '') records.push({ line: begun, fields });
-    fields = [];
-    begun = line;
-    if (end === '' || field.lastIndex === at) break;
-  }
-  return records;
 }
