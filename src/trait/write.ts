@@ -48,6 +48,8 @@ const MAX_FRUITLESS = 3;
 /** Longer than any sensible adjective or question: the writer told something else. */
 const MAX_ADJECTIVE = 30;
 const MAX_QUESTION = 200;
+/** Eight words are asked for; far fewer are a remark, not a message that brings anything out. */
+const MIN_QUESTION_WORDS = 5;
 
 export async function writeTrait(
   writer: TraitWriter,
@@ -176,6 +178,10 @@ function weight({ errors, warnings }: Findings): number {
   return 1000 * errors.length + warnings.length;
 }
 
+function enough(normalised: string): boolean {
+  return normalised.split(' ').length >= MIN_QUESTION_WORDS;
+}
+
 /** Both sets, dealt out in turn, so that the two are alike. Questions that cannot be used are asked for anew. */
 async function writeQuestions(
   writer: TraitWriter,
@@ -196,7 +202,7 @@ async function writeQuestions(
     const answer = await writer.write(messagesOf(brief, request), { maxTokens, schema }, signal);
     for (const question of listIn(answer)) {
       const key = normalise(question);
-      const usable = /[?.!]$/.test(question) && question.length <= MAX_QUESTION && key !== '';
+      const usable = /[?.!]$/.test(question) && question.length <= MAX_QUESTION && enough(key);
       if (!usable || accepted.has(key) || terms.some((term) => names(question, term))) continue;
       if (accepted.size < wanted) accepted.set(key, question);
     }

@@ -104,20 +104,23 @@ test('each pair is asked for with the earlier ones in view, each lot with the qu
 test('doubled and telling questions, and what is no question, are dropped and asked for anew', async () => {
   const { writer, asked } = scripted({
     questions: [
-      '["Who goes there?", "who  goes THERE", "Who goes there!", "How bravely do you act?", "Are you bold?", "..."]',
-      '1. Who goes there?\n2. Is it late?\n3. without an end\n',
+      '["Who goes there so late?", "who  goes THERE so late.", "Too short, this?", "How bravely do you act now?", "Are you bold enough today?", "..."]',
+      '1. Who goes there so late?\n2. Is it late in Rome?\n3. five words without an end\n',
     ],
   });
   const { trait, errors } = await writeTrait(writer, BRIEF);
   expect(errors).toEqual([]);
-  expect([trait.questions[0], trait.evaluation[0]]).toEqual(['Who goes there?', 'Is it late?']);
+  expect([trait.questions[0], trait.evaluation[0]]).toEqual([
+    'Who goes there so late?',
+    'Is it late in Rome?',
+  ]);
   expect(asked).toHaveLength(8 + 2 + 4);
   expect(asked.at(-1)![1]!.content).toContain('Write 8 messages');
 });
 
 test('a writer that gives a few new questions each time is asked on, but not without end', async () => {
   let n = 0;
-  const few = (): string => JSON.stringify([`Who is number ${n++}?`, 'Who goes there?']);
+  const few = (): string => JSON.stringify([`Who is number ${n++} then?`, 'Who goes there so late?']);
   const { writer } = scripted({ questions: Array.from({ length: 99 }, () => few) });
   const { errors } = await writeTrait(writer, BRIEF);
   expect(n).toBe(12);

@@ -65,7 +65,7 @@ async function written(session: Session, name: string, options: NewOptions): Pro
     });
     steps.end();
     for (const note of notes) session.human(note);
-    await saveTrait(session, out, trait);
+    await saveTrait(session, out, trait, ' Or name a larger model as the writer.');
   } finally {
     steps.end();
   }

@@ -21,8 +21,11 @@ export function checkTarget(name: string, path: string): void {
   });
 }
 
-/** @throws PersonaError BAD_TRAIT with all that is wrong, once the draft is safe */
-export async function saveTrait(session: Session, path: string, trait: Trait): Promise<void> {
+/**
+ * @param advice what else than correcting the draft by hand could be done
+ * @throws PersonaError BAD_TRAIT with all that is wrong, once the draft is safe
+ */
+export async function saveTrait(session: Session, path: string, trait: Trait, advice = ''): Promise<void> {
   const { errors, warnings } = checkTrait(trait);
   const text = `${JSON.stringify(trait, null, 2)}\n`;
   if (errors.length > 0) {
@@ -30,7 +33,7 @@ export async function saveTrait(session: Session, path: string, trait: Trait): P
     await writeWhole(draft, text);
     const mistakes = errors.map((finding) => `${finding.path}: ${finding.message}`);
     throw new PersonaError('BAD_TRAIT', badTrait(draft, mistakes).message, {
-      remedy: `The draft is kept: correct it by hand until \`persona trait check ${draft}\` finds nothing.`,
+      remedy: `The draft is kept: correct it by hand until \`persona trait check ${draft}\` finds nothing.${advice}`,
     });
   }
   await writeWhole(path, text);
