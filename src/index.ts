@@ -18,7 +18,13 @@ export type { ChatMessage } from './model/template.ts';
 export { checkTrait } from './trait/check.ts';
 export { gradedPrompts } from './trait/graded.ts';
 export { listTraits, loadTrait } from './trait/load.ts';
+export { importTrait } from './trait/import.ts';
 export type { Trait } from './trait/trait.ts';
+export { openAiWriter } from './trait/openai-writer.ts';
+export { ggufWriter } from './trait/writer.ts';
+export type { TraitWriter } from './trait/writer.ts';
+export { writeTrait } from './trait/write.ts';
+export type { WrittenTrait } from './trait/write.ts';
 
 export { askRollouts, readMeans } from './rollout/ask.ts';
 export { readGivenRollouts } from './rollout/given.ts';
