@@ -2,8 +2,11 @@
 
 import type { Command } from 'commander';
 import { PersonaError } from '../../errors.ts';
+import { openOpenAiClient } from '../../model/openai-client.ts';
+import { openAiWriter } from '../../trait/openai-writer.ts';
 import { writeTrait } from '../../trait/write.ts';
-import { ggufWriter } from '../../trait/writer.ts';
+import type { TraitBrief } from '../../trait/write-prompts.ts';
+import { ggufWriter, type TraitWriter } from '../../trait/writer.ts';
 import { describe } from '../kit/help.ts';
 import { addEngineOptions, type ModelOptions, openModel, stepsOf } from '../kit/model-options.ts';
 import { run, type Session } from '../kit/run.ts';
@@ -48,18 +51,27 @@ async function written(session: Session, name: string, options: NewOptions): Pro
       `--writer: expected openai:MODEL or gguf:MODEL, got ${JSON.stringify(writer)}`,
     );
   }
+  if (named === '' && kind === 'openai')
+    throw new PersonaError('USAGE', '--writer openai: needs the name of a model');
+  const brief = { name, description, questionGuidance };
   if (kind === 'openai') {
-    throw new PersonaError('UNSUPPORTED', '--writer openai:MODEL cannot be used yet', {
-      remedy: 'Use gguf:MODEL.',
+    const client = openOpenAiClient({
+      model: named!,
+      signal: session.signal,
+      onNote: (note) => session.human(note),
     });
+    return await write(session, openAiWriter(writer, client), brief, out);
   }
   const { description: _, writer: __, questionGuidance: ___, out: ____, ...engine } = options;
   const opened = { ...engine, ...(named === '' ? {} : { model: named! }) };
   await using model = await openModel(session, opened, { parallel: 1, context: CONTEXT });
+  await write(session, ggufWriter(model), brief, out);
+}
+
+async function write(session: Session, writer: TraitWriter, brief: TraitBrief, out: string): Promise<void> {
   const steps = stepsOf(session);
   try {
-    const brief = { name, description, questionGuidance };
-    const { trait, notes } = await writeTrait(ggufWriter(model), brief, {
+    const { trait, notes } = await writeTrait(writer, brief, {
       signal: session.signal,
       onProgress: steps.report,
     });
