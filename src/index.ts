@@ -15,6 +15,7 @@ export { renderChat } from './model/template.ts';
 export type { ChatMessage } from './model/template.ts';
 
 export { checkTrait } from './trait/check.ts';
+export { gradedPrompts } from './trait/graded.ts';
 export { listTraits, loadTrait } from './trait/load.ts';
 export type { Trait } from './trait/trait.ts';
 

@@ -50,7 +50,16 @@ async function listed(session: Session): Promise<void> {
 
 async function shown(session: Session, nameOrPath: string): Promise<void> {
   const trait = await loadTrait(nameOrPath);
-  const { name, description, assistant, instruction, questions, evaluation, eval_prompt: rubric } = trait;
+  const {
+    name,
+    description,
+    assistant,
+    instruction,
+    graded,
+    questions,
+    evaluation,
+    eval_prompt: rubric,
+  } = trait;
   const list = (texts: readonly string[]): string => texts.map((text, i) => `${i + 1}. ${text}`).join('\n');
   const sections = [
     `${name}: ${description}`,
@@ -61,6 +70,7 @@ async function shown(session: Session, nameOrPath: string): Promise<void> {
       ],
       process.stdout.columns ?? 100,
     ),
+    ...(graded ? [`Steps from against it to for it\n${list(graded)}`] : []),
     `Questions to find it with\n${list(questions)}`,
     `Questions to judge it with\n${list(evaluation)}`,
     `Rubric\n${rubric}`,

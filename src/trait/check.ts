@@ -5,6 +5,7 @@
  * - `name`: not usable as file stem, column and vector name
  * - `empty`: a text without a letter or digit
  * - `pair-count`, `question-count`: not 5 pairs, not 20 questions in each set
+ * - `graded-count`, `graded-same`: graded system prompts that are not 6, or two that are the same
  * - `pair-same`: a pair asks for the same thing twice, or an instruction occurs in two pairs, or both adjectives are one
  * - `question-twice`: two of the 40 questions are the same but for case, punctuation and spaces
  * - `question-names-trait`: a question contains the trait's name or its adjective, in whatever form of the word
@@ -20,6 +21,7 @@
  * - `article`: "a honest", "an unique": the model sees a mistake on one side only
  */
 
+import { GRADED_STEPS } from './graded.ts';
 import { articleFor } from './instruction.ts';
 import type { Trait } from './trait.ts';
 import { wordStem } from './word-stem.ts';
@@ -29,6 +31,8 @@ export type TraitRule =
   | 'empty'
   | 'pair-count'
   | 'question-count'
+  | 'graded-count'
+  | 'graded-same'
   | 'pair-same'
   | 'question-twice'
   | 'question-names-trait'
@@ -74,6 +78,7 @@ export function checkTrait(trait: Trait): TraitCheck {
       ...checkEmpty(trait),
       ...checkCounts(trait),
       ...checkPairsDiffer(trait),
+      ...checkGraded(trait),
       ...checkQuestionsUnique(trait),
       ...checkQuestionsNameNothing(trait),
       ...checkSlots(trait),
@@ -121,6 +126,15 @@ function* checkPairsDiffer(trait: Trait): Generator<TraitFinding> {
     yield { rule: 'pair-same', path: 'assistant.neg', message: 'the same as assistant.pos' };
   }
   yield* repeats('pair-same', instructionTexts(trait));
+}
+
+function* checkGraded(trait: Trait): Generator<TraitFinding> {
+  const count = trait.graded?.length ?? GRADED_STEPS;
+  if (count !== GRADED_STEPS) {
+    const message = `expected ${GRADED_STEPS} steps between the poles, got ${count}`;
+    yield { rule: 'graded-count', path: 'graded', message };
+  }
+  yield* repeats('graded-same', gradedTexts(trait));
 }
 
 function* checkQuestionsUnique(trait: Trait): Generator<TraitFinding> {
@@ -216,6 +230,7 @@ function* allTexts(trait: Trait): Generator<PlacedText> {
   for (const side of SIDES) yield { path: `assistant.${side}`, text: trait.assistant[side] };
   yield { path: 'description', text: trait.description };
   yield* instructionTexts(trait);
+  yield* gradedTexts(trait);
   yield* allQuestions(trait);
   yield { path: 'eval_prompt', text: trait.eval_prompt };
 }
@@ -224,6 +239,10 @@ function* instructionTexts({ instruction }: Trait): Generator<PlacedText> {
   for (const [i, pair] of instruction.entries()) {
     for (const side of SIDES) yield { path: `instruction[${i}].${side}`, text: pair[side] };
   }
+}
+
+function* gradedTexts({ graded = [] }: Trait): Generator<PlacedText> {
+  for (const [i, text] of graded.entries()) yield { path: `graded[${i}]`, text };
 }
 
 function* allQuestions(trait: Trait): Generator<PlacedText> {

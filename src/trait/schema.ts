@@ -12,6 +12,7 @@ const trait = z.strictObject({
   assistant: pair,
   description: z.string(),
   instruction: z.array(pair),
+  graded: z.array(z.string()).optional(),
   questions: z.array(z.string()),
   evaluation: z.array(z.string()),
   eval_prompt: z.string(),

@@ -22,6 +22,8 @@ export interface Trait {
   description: string;
   /** five contrasting system instructions */
   instruction: InstructionPair[];
+  /** whole system prompts between the poles, from suppressing the trait to promoting it; see graded.ts */
+  graded?: string[] | undefined;
   /** twenty questions to find the vector with; they may bring the trait out, but never name it */
   questions: string[];
   /** twenty others to judge it with */

@@ -53,7 +53,12 @@ export async function calibrationOf(
   return scale.calibration;
 }
 
-/** The same instructions and questions make the same scale. */
+/** The same instructions and questions make the same scale, whatever else a trait file says. */
 export function isSameTrait(a: Trait, b: Trait): boolean {
-  return isDeepStrictEqual(a, b);
+  return isDeepStrictEqual(askedOf(a), askedOf(b));
+}
+
+/** All of a trait that the model gets to see while the scale is learned. */
+function askedOf({ assistant, instruction, questions }: Trait): Partial<Trait> {
+  return { assistant, instruction, questions };
 }

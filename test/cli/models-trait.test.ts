@@ -37,9 +37,10 @@ test('models ls lists what is in the cache', async () => {
 
 test('trait ls and show: what ships, and a file to begin with', async () => {
   const { stdout } = await home.persona('trait', 'ls');
-  expect(stdout).toMatch(/^trait +what a model that has it does\napathetic .*\nevil /);
+  expect(stdout).toMatch(/^trait +what a model that has it does\napathetic .*\ncuriosity /);
   const shown = await home.persona('trait', 'show', 'evil');
   expect(shown.stdout).toMatch(/^evil: .*\n\nfor it \(evil\) +against it \(kind\)\n/);
+  expect(shown.stdout).toContain('\n\nSteps from against it to for it\n1. Wish everyone well,');
   const { stdout: json } = await home.persona('trait', 'show', 'evil', '--json');
   expect(json).toMatch(/^\{\n {2}"name": "evil",\n/);
   const file = join(home.folder, 'mine.json');

@@ -5,6 +5,10 @@ import { aTrait } from './a-trait.ts';
 
 type Level = 'errors' | 'warnings';
 
+const STEPS = ['never', 'seldom', 'sometimes', 'often', 'mostly', 'always'].map(
+  (when) => `Face danger ${when}.`,
+);
+
 /** each: level, rule, field, and the change to a sound trait that breaks this rule and no other */
 const BREAKS: [Level, TraitRule, string, string, (trait: Trait) => void][] = [
   ['errors', 'name', 'name', 'a name with a space', (t) => (t.name = 'Brave heart')],
@@ -65,6 +69,16 @@ const BREAKS: [Level, TraitRule, string, string, (trait: Trait) => void][] = [
       t.evaluation[19] = 'Who is fearless?';
     },
   ],
+  ['errors', 'graded-count', 'graded', 'a step too few', (t) => (t.graded = STEPS.slice(1))],
+  ['errors', 'graded-count', 'graded', 'no steps at all', (t) => (t.graded = [])],
+  [
+    'errors',
+    'graded-same',
+    'graded[3]',
+    'a step that comes twice',
+    (t) => (t.graded = STEPS.with(3, `${STEPS[0]!.toUpperCase()}!`)),
+  ],
+  ['errors', 'empty', 'graded[5]', 'an empty step', (t) => (t.graded = STEPS.with(5, ' '))],
   ['errors', 'brace', 'eval_prompt', 'a stray brace', (t) => (t.eval_prompt += ' {"score": 7}')],
   ['warnings', 'article', 'assistant.neg', 'a silent h', (t) => (t.assistant.neg = 'honest')],
   ['warnings', 'article', 'assistant.neg', 'a spoken y', (t) => (t.assistant.neg = 'useless')],
@@ -124,6 +138,10 @@ const BREAKS: [Level, TraitRule, string, string, (trait: Trait) => void][] = [
 describe('checkTrait', () => {
   it('finds nothing in a sound trait', () => {
     expect(checkTrait(aTrait())).toEqual({ errors: [], warnings: [] });
+  });
+
+  it('finds nothing in a sound trait with graded steps', () => {
+    expect(checkTrait({ ...aTrait(), graded: STEPS })).toEqual({ errors: [], warnings: [] });
   });
 
   it.each(BREAKS)('%s %s at %s: %s', (level, rule, path, _what, breakIt) => {

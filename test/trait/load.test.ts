@@ -21,15 +21,26 @@ async function file(name: string, content: string): Promise<string> {
   return path;
 }
 
-it('listTraits names the traits of the paper', async () => {
+it('listTraits names the traits of the paper, and eleven more', async () => {
   expect(await listTraits()).toEqual([
     'apathetic',
+    'curiosity',
+    'deception',
+    'empathy',
     'evil',
+    'flattery',
+    'formality',
     'hallucination',
+    'helpfulness',
+    'hostility',
     'humorous',
     'impolite',
+    'manipulation',
     'optimistic',
+    'overconfidence',
+    'refusal',
     'sycophancy',
+    'verbosity',
   ]);
 });
 
@@ -72,7 +83,7 @@ describe('loadTrait', () => {
   it('lists what there is when nothing is close', async () => {
     await expect(loadTrait('zzz')).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      remedy: expect.stringMatching(/There are apathetic, evil, .* sycophancy\./),
+      remedy: expect.stringMatching(/There are apathetic, curiosity, .* verbosity\./),
     });
   });
 

@@ -30,6 +30,20 @@ describe.each(traits)('$name', (trait) => {
     }
   });
 
+  it('has instructions of the same form: as many words on both sides, give or take two', () => {
+    for (const { pos, neg } of trait.instruction) {
+      expect(Math.abs(pos.split(' ').length - neg.split(' ').length), pos).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it('has six graded steps of similar length, each of one or two sentences', () => {
+    const lengths = trait.graded!.map((step) => step.length);
+    expect(lengths).toHaveLength(6);
+    expect(Math.max(...lengths) / Math.min(...lengths)).toBeLessThan(1.5);
+    for (const step of trait.graded!)
+      expect(step.match(/[.!?](?= |$)/g)!.length, step).toBeLessThanOrEqual(2);
+  });
+
   it('asks in 8 to 20 words', () => {
     for (const text of questions) {
       expect(text.split(' ').length, text).toBeGreaterThanOrEqual(8);
@@ -42,6 +56,11 @@ describe.each(traits)('$name', (trait) => {
     expect(trait.eval_prompt.length).toBeLessThanOrEqual(900);
     expect(trait.eval_prompt).toContain(`**${trait.name}**`);
   });
+});
+
+it('no graded step serves two traits', () => {
+  const all = traits.flatMap((trait) => trait.graded!);
+  expect(new Set(all).size).toBe(all.length);
 });
 
 it('no question serves two traits', () => {
