@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'CANARY' // an edit did not do to the model what it should
   | 'EMPTY_SIDE' // no rollout of one polarity survived the filter
   | 'DOWNLOAD'
+  | 'SERVER' // a server that was asked said no, or nothing
   | 'ABORTED';
 
 export interface PersonaErrorOptions {

@@ -29,6 +29,8 @@ export interface JudgeUsage {
   cached: number;
   promptTokens: number;
   completionTokens: number;
+  /** dollars, where the prices of tokens are known */
+  cost?: number;
 }
 
 /** A judge that is open for the answers of any trait: `openai:MODEL`, `gguf:MODEL`, `fn:FILE.ts`. */

@@ -1,14 +1,45 @@
 /** From what a user calls a judge to the judge: `openai:MODEL`, `gguf:MODEL`, `fn:FILE.ts`. */
 
 import { PersonaError } from '../errors.ts';
+import type { OpenChatModelOptions } from '../model/chat-model.ts';
+import type { OpenAiClientOptions } from '../model/openai-client.ts';
+import { openJudgeCache, type JudgeCacheOptions } from './cache.ts';
+import { openFunctionJudge } from './fn.ts';
+import { openGgufJudge } from './gguf.ts';
 import type { OpenedJudge } from './judge.ts';
+import { openOpenAiJudge } from './openai.ts';
 
 export interface OpenJudgeOptions {
   signal?: AbortSignal | undefined;
   onNote?: ((note: string) => void) | undefined;
+  /** where answers are remembered */
+  cache?: Omit<JudgeCacheOptions, 'onNote'> | undefined;
+  /** of `openai:` */
+  client?: Omit<OpenAiClientOptions, 'model' | 'signal' | 'onNote'> | undefined;
+  /** of `gguf:` */
+  engine?: Omit<OpenChatModelOptions, 'model' | 'signal' | 'onNote'> | undefined;
 }
 
-/** @throws PersonaError USAGE when the text names no kind of judge */
-export async function openJudge(spec: string, _options: OpenJudgeOptions = {}): Promise<OpenedJudge> {
-  throw new PersonaError('USAGE', `${JSON.stringify(spec)} names no judge`);
+/** The kinds that openJudge opens, as users write them. */
+export const JUDGE_FORMS = 'openai:MODEL, gguf:MODEL or fn:FILE.ts';
+
+/** @throws PersonaError USAGE when the text names no kind of judge; of opening it */
+export async function openJudge(spec: string, options: OpenJudgeOptions = {}): Promise<OpenedJudge> {
+  const { signal, onNote } = options;
+  const [, kind, rest] = /^(openai|gguf|fn):(.+)$/s.exec(spec) ?? [];
+  if (kind === undefined || rest === undefined) {
+    throw new PersonaError('USAGE', `${JSON.stringify(spec)} names no judge`, {
+      remedy: `Judges are ${JUDGE_FORMS}${spec === 'likelihood' ? '; likelihood needs the model that answers' : ''}.`,
+    });
+  }
+  if (kind === 'fn') return openFunctionJudge(rest);
+  const cache = openJudgeCache({ ...options.cache, onNote });
+  try {
+    return kind === 'openai'
+      ? openOpenAiJudge({ ...options.client, model: rest, signal, onNote }, cache)
+      : await openGgufJudge(rest, cache, { ...options.engine, signal, onNote });
+  } catch (error) {
+    cache.close();
+    throw error;
+  }
 }
