@@ -5,8 +5,9 @@ import { PersonaError } from '../errors.ts';
 import { norm } from '../math/vector.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import { checkFit } from '../vector/fit.ts';
+import { incrementalDirections } from '../vector/variants.ts';
 import { direction, type PersonaVector } from '../vector/vector.ts';
-import { formatSpec, type SteerSpec } from './spec.ts';
+import { formatSpec, type SteerOp, type SteerSpec } from './spec.ts';
 
 /** What was done, for output: one entry per edit. */
 export interface AppliedSteering {
@@ -14,7 +15,7 @@ export interface AppliedSteering {
   vector: string;
   /** absent for a control vector of another tool */
   trait?: string;
-  op: Edit['op'];
+  op: SteerOp;
   layer: number;
   scope: Scope;
   /** ‖v‖ at this layer */
@@ -62,7 +63,9 @@ export function joinSteering(parts: readonly Steering[]): Steering {
 /** One spec with its vector. */
 export function steeringOf(spec: SteerSpec, vector: PersonaVector, model: ModelIdentity): Steering {
   const note = checkFit(vector, model, spec.vector);
-  const made = layersOf(spec, vector).map((layer) => editAt(layer, spec, vector));
+  const layers = layersOf(spec, vector);
+  const made =
+    spec.op === 'inc' ? increments(layers, spec, vector) : layers.map((layer) => editAt(layer, spec, vector));
   return {
     edits: made.map(({ edit }) => edit),
     applied: made.map(({ applied }) => applied),
@@ -72,8 +75,11 @@ export function steeringOf(spec: SteerSpec, vector: PersonaVector, model: ModelI
 
 function layersOf(spec: SteerSpec, vector: PersonaVector): number[] {
   const { layers } = vector.model;
+  const whole = spec.op === 'inc' ? { from: 0, to: layers - 1 } : undefined;
   const chosen =
-    spec.layers ?? (vector.layer === undefined ? undefined : { from: vector.layer, to: vector.layer });
+    spec.layers ??
+    whole ??
+    (vector.layer === undefined ? undefined : { from: vector.layer, to: vector.layer });
   if (chosen === undefined)
     throw wrong(
       spec,
@@ -94,7 +100,33 @@ interface Made {
   applied: AppliedSteering;
 }
 
-function editAt(layer: number, spec: SteerSpec, vector: PersonaVector): Made {
+/** At the first layer the vector as it is there, at each further one what it gains. */
+function increments(
+  layers: readonly number[],
+  spec: SteerSpec & { op: 'inc' },
+  vector: PersonaVector,
+): Made[] {
+  const gains = incrementalDirections(vector.directions, vector.model.width);
+  return layers.flatMap((layer, i) => {
+    const row = i === 0 ? direction(vector, layer) : directionAt(gains, layer, vector);
+    const length = norm(row);
+    if (!(length > 0)) return []; // nothing is gained there
+    const coefficient = coefficientAt(layer, spec, vector, length);
+    const { op, scope } = spec;
+    return [
+      {
+        edit: { op: 'add', layer, direction: row, coefficient, scope },
+        applied: { vector: spec.vector, trait: vector.trait, op, layer, scope, norm: length, coefficient },
+      },
+    ];
+  });
+}
+
+function directionAt(rows: Float32Array, layer: number, { model: { width } }: PersonaVector): Float32Array {
+  return rows.subarray(layer * width, (layer + 1) * width);
+}
+
+function editAt(layer: number, spec: Exclude<SteerSpec, { op: 'inc' }>, vector: PersonaVector): Made {
   const row = direction(vector, layer);
   const length = norm(row);
   if (!(length > 0))
@@ -118,12 +150,13 @@ function editAt(layer: number, spec: SteerSpec, vector: PersonaVector): Made {
 
 function coefficientAt(
   layer: number,
-  spec: SteerSpec & { op: 'add' },
+  spec: SteerSpec & { op: 'add' | 'inc' },
   vector: PersonaVector,
   length: number,
 ): number {
   const { coefficient } = spec;
   if (coefficient?.unit === 'raw') return coefficient.value;
+  if (coefficient?.unit === 'length') return coefficient.value / length;
   if (coefficient) {
     const residual = vector.residualNorms?.[layer];
     if (!residual)

@@ -4,12 +4,14 @@
  *     evil                  the vector's own coefficient at its own layer
  *     evil=-1.5@14          −1.5 times the (unnormalised) vector, after block 14
  *     evil=20%@8-12         at each of the layers 8 … 12, a fifth of the layer's mean residual norm
+ *     evil=30u              a push of length 30 along it
+ *     evil=1:inc            at every layer what the vector gains there, v[b] − v[b−1] (paper §5.3); @8-20:inc within
  *     evil:ablate/all       the component along the vector removed, in the whole text
  *     evil=2.5:cap          the projection ⟨h, v⟩/‖v‖ bounded to at most 2.5
  *     evil=>=-1sd:cap       … to at least one standard deviation below the model's usual
  *     evil:cap              … to at most one standard deviation above it
  *
- * OP is add (the default), ablate or cap; SCOPE response (the default: from the last prompt token on), prompt, all,
+ * OP is add (the default), inc, ablate or cap; SCOPE response (the default: from the last prompt token on), prompt, all,
  * last_prompt or generated. How VECTOR ends, where a path holds one of `= @ : /`, says `splitVector`.
  */
 
@@ -18,7 +20,9 @@ import { PersonaError } from '../errors.ts';
 import { closestNames } from '../trait/closest.ts';
 import { isFile, splitVector } from '../vector/find.ts';
 
-export const OPS: readonly Edit['op'][] = ['add', 'ablate', 'cap'];
+/** inc: an addition at each layer of what the vector gains there */
+export type SteerOp = Edit['op'] | 'inc';
+export const OPS: readonly SteerOp[] = ['add', 'inc', 'ablate', 'cap'];
 export const SCOPES: readonly Scope[] = ['response', 'prompt', 'all', 'last_prompt', 'generated'];
 
 /** Both ends included. */
@@ -27,9 +31,9 @@ export interface LayerRange {
   to: number;
 }
 
-/** raw: times the vector · percent: of the layer's mean residual norm */
+/** raw: times the vector · percent: of the layer's mean residual norm · length: times the unit vector */
 export interface Coefficient {
-  unit: 'raw' | 'percent';
+  unit: 'raw' | 'percent' | 'length';
   value: number;
 }
 
@@ -51,12 +55,14 @@ interface SpecBase {
 export type SteerSpec = SpecBase &
   (
     | { op: 'add'; /** absent: the vector's own */ coefficient?: Coefficient }
+    | { op: 'inc'; coefficient?: Coefficient }
     | { op: 'ablate' }
     | { op: 'cap'; /** absent: at most the baseline's mean + 1 sd */ bound?: Bound }
   );
 
 const NUMBER = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
-const COEFFICIENT = new RegExp(`^(${NUMBER})(%?)$`, 'i');
+const COEFFICIENT = new RegExp(`^(${NUMBER})([%u]?)$`, 'i');
+const UNITS: Record<string, Coefficient['unit']> = { '': 'raw', '%': 'percent', u: 'length' };
 const BOUND = new RegExp(`^([<>]=)?(${NUMBER})(sd)?$`, 'i');
 const ORDER = 'The order is VECTOR=AMOUNT@LAYER:OP/SCOPE, as in evil=1.5@14:add/response.';
 
@@ -86,14 +92,22 @@ export function parseSpec(text: string, exists: (path: string) => boolean = isFi
   }
   if (op === 'cap')
     return { ...base, op, ...(amount === undefined ? {} : { bound: parseBound(text, amount) }) };
-  return { ...base, op, ...(amount === undefined ? {} : { coefficient: parseCoefficient(text, amount) }) };
+  const coefficient = amount === undefined ? undefined : parseCoefficient(text, amount);
+  if (op === 'inc' && coefficient && coefficient.unit !== 'raw')
+    throw wrong(
+      text,
+      'increments add up to one vector and take one plain coefficient for all layers',
+      'Write evil=1:inc.',
+    );
+  return { ...base, op, ...(coefficient && { coefficient }) };
 }
 
 /** The shortest text that parses to this spec. */
 export function formatSpec(spec: SteerSpec): string {
   const { vector, layers, op, scope } = spec;
   let text = vector;
-  if (spec.op === 'add' && spec.coefficient) text += `=${formatCoefficient(spec.coefficient)}`;
+  if ((spec.op === 'add' || spec.op === 'inc') && spec.coefficient)
+    text += `=${formatCoefficient(spec.coefficient)}`;
   if (spec.op === 'cap' && spec.bound) text += `=${formatBound(spec.bound)}`;
   if (layers) text += layers.from === layers.to ? `@${layers.from}` : `@${layers.from}-${layers.to}`;
   if (op !== 'add') text += `:${op}`;
@@ -101,7 +115,7 @@ export function formatSpec(spec: SteerSpec): string {
 }
 
 function formatCoefficient({ unit, value }: Coefficient): string {
-  return `${value}${unit === 'percent' ? '%' : ''}`;
+  return `${value}${{ raw: '', percent: '%', length: 'u' }[unit]}`;
 }
 
 function formatBound({ side, unit, value }: Bound): string {
@@ -144,10 +158,10 @@ function takeParts(text: string, rest: string): Partial<Record<Separator, string
 function parseCoefficient(text: string, amount: string): Coefficient {
   const found = COEFFICIENT.exec(amount);
   const value = Number(found?.[1]);
-  if (found && Number.isFinite(value)) return { unit: found[2] === '%' ? 'percent' : 'raw', value };
+  if (found && Number.isFinite(value)) return { unit: UNITS[found[2]!.toLowerCase()]!, value };
   const remedy = BOUND.test(amount)
     ? `A bound belongs to a cap: evil=${amount}:cap.`
-    : "Write a number (times the vector), as in evil=1.5, or a share of the layer's residual norm, as in evil=20%.";
+    : "Write a number (times the vector), as in evil=1.5, a share of the layer's residual norm, as in evil=20%, or a length, as in evil=30u.";
   throw wrong(text, `the coefficient "${amount}" is not a number`, remedy);
 }
 

@@ -45,9 +45,12 @@ test('the document, the files, the words, and the page', async () => {
     coefficient: 0.2,
     kept: 20,
     dropped: 0,
+    verdict: { use: expect.toSatisfy((use: unknown) => use !== 'no'), reasons: expect.any(Array) },
     report: join(run, 'report.html'),
   });
   expect(stderr).toMatch(/^planted in planted \(.*CPU.*\); rows go to runs\/planted-planted$/m);
+
+  expect(stderr).toMatch(/^22 answers to find it, up to \d+ steered ones .*, 34 as evidence$/m);
 
   const vector = await readVector(join(cwd, 'out', 'mine.gguf'));
   expect(vector).toEqual(await readVector(join(cwd, run, 'vector.gguf')));
@@ -120,7 +123,7 @@ describe('what cannot be done', () => {
 
   test.each([
     [['extract', 'planted.json', '--questions', '0'], /--questions.*Expected 1 to 20/],
-    [['extract', 'planted.json', '--judge', 'me'], /--judge.*likelihood/],
+    [['extract', 'planted.json', '--judge', 'me'], /"me" names no judge/],
     [['extract', 'planted.json', '--colour', 'red'], /unknown option '--colour'/],
     [
       ['extract', 'planted.json', '--model', 'planted.gguf', '--threads', '1', '--layers', '2,9'],

@@ -99,7 +99,7 @@ test('kill -9 in the midst, then the same command: nothing is asked twice, and t
   const scored = await readVector(join(cwd, 'v.gguf'));
   await writeVector(join(cwd, 'v.gguf'), bareVector(2));
   const whole = await persona(cwd, ...args, '--run', 'elsewhere');
-  const { doses, ...rest } = JSON.parse(whole.stdout);
+  const { doses, report: _, ...rest } = JSON.parse(whole.stdout);
   expect(JSON.parse(again.stdout)).toMatchObject(rest);
   expect(doses).toHaveLength(1 + 2 * 3);
   const unkilled = await readVector(join(cwd, 'v.gguf'));

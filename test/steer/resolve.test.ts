@@ -43,6 +43,35 @@ test('a percentage is a share of each layer’s residual norm, whatever the vect
   for (const { share } of applied) expect(share).toBeCloseTo(0.2, 10);
 });
 
+test('a length is one, whatever the vector’s', async () => {
+  const { edits } = await resolve('evil=30u@1-2');
+  for (const edit of edits) {
+    if (edit.op !== 'add') throw new Error('expected an addition');
+    expect(edit.coefficient * norm(edit.direction)).toBeCloseTo(30, 4);
+  }
+});
+
+test.each([
+  ['evil=2:inc', 3],
+  ['evil=2@0-2:inc/all', 2],
+  ['evil=2@1-3:inc', 3],
+])('%s: what is added up to the last layer is 2 times the vector there', async (text, last) => {
+  const vector = aVector();
+  const { edits, applied } = await resolve(text, vector);
+  const sum = new Float64Array(vector.model.width);
+  for (const edit of edits) {
+    if (edit.op !== 'add') throw new Error('expected additions');
+    edit.direction.forEach((x, i) => (sum[i]! += edit.coefficient * x));
+  }
+  direction(vector, last).forEach((x, i) => expect(sum[i]).toBeCloseTo(2 * x, 5));
+  expect(edits.at(-1)!.layer).toBe(last);
+  expect(new Set(applied.map(({ op }) => op))).toEqual(new Set(['inc']));
+});
+
+test('increments take one plain coefficient', () => {
+  expect(() => parseSpec('evil=20%:inc', () => false)).toThrow(/one plain coefficient for all layers/);
+});
+
 test('caps are bounds of the projection, raw or in deviations from the baseline', async () => {
   const [mean, deviation] = [0.5 - 2, 0.25 * 3];
   for (const [text, bound] of [

@@ -31,6 +31,8 @@ test.each<[string, SteerSpec]>([
   ['evil:ablate/prompt', { vector: 'evil', op: 'ablate', scope: 'prompt' }],
   ['evil/generated', { vector: 'evil', op: 'add', scope: 'generated' }],
   ['evil:cap', { vector: 'evil', op: 'cap', scope: 'response' }],
+  ['evil=30u', { vector: 'evil', op: 'add', coefficient: { unit: 'length', value: 30 }, scope: 'response' }],
+  ['evil=-1:inc', { vector: 'evil', op: 'inc', coefficient: { unit: 'raw', value: -1 }, scope: 'response' }],
   [
     'evil=2.5:cap',
     { vector: 'evil', op: 'cap', bound: { side: 'above', unit: 'raw', value: 2.5 }, scope: 'response' },
@@ -91,7 +93,7 @@ test.each([
   ['evil@8=2', '"=2" does not belong where it stands'],
   ['evil:add@8', '"@8" does not belong where it stands'],
   ['evil=2=3', '"=3" does not belong where it stands'],
-  ['evil:abate', 'the operation "abate" is none of add, ablate, cap'],
+  ['evil:abate', 'the operation "abate" is none of add, inc, ablate, cap'],
   ['evil=1/respons', 'the scope "respons" is none of response, prompt, all, last_prompt, generated'],
   ['evil=2:ablate', 'takes no amount, got "2"'],
 ])('%s is refused: %s', (text, message) => {
@@ -131,7 +133,19 @@ const specs = fc.oneof(
       ...base,
       op: fc.constant('add' as const),
       layers,
-      coefficient: fc.record({ unit: fc.constantFrom('raw' as const, 'percent' as const), value: finite }),
+      coefficient: fc.record({
+        unit: fc.constantFrom('raw' as const, 'percent' as const, 'length' as const),
+        value: finite,
+      }),
+    },
+    optional,
+  ),
+  fc.record(
+    {
+      ...base,
+      op: fc.constant('inc' as const),
+      layers,
+      coefficient: fc.record({ unit: fc.constant('raw' as const), value: finite }),
     },
     optional,
   ),

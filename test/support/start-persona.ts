@@ -18,7 +18,15 @@ export const PLANTED: readonly string[] =
   '--model planted.gguf --threads 1 --parallel 2 --cache-type f32'.split(' ');
 
 /** Options that keep a run on the planted model to seconds, with its steering doses. */
-export const SMALL: readonly string[] = [...PLANTED, '--max-tokens', '20', '--coefficients', '-0.2,0,0.2'];
+export const SMALL: readonly string[] = [
+  ...PLANTED,
+  '--max-tokens',
+  '20',
+  '--coefficients',
+  '-0.2,0,0.2',
+  '--evidence',
+  '2',
+];
 
 /** Puts the planted model and its trait into a folder: planted.gguf, planted.json. */
 export async function preparePlanted(cwd: string): Promise<void> {

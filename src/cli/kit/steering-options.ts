@@ -32,7 +32,7 @@ export function addSteeringOptions(command: Command): Command {
   const options = [
     new Option(
       '--steer <spec>',
-      'VECTOR[=COEFFICIENT][@LAYER][:add|ablate|cap][/SCOPE]; may be repeated',
+      'VECTOR[=COEFFICIENT][@LAYER][:add|inc|ablate|cap][/SCOPE]; may be repeated',
     ).argParser(repeated((text) => parseSpec(text))),
     new Option('--monitor <vector>', 'watch VECTOR[@LAYER]; may be repeated').argParser(
       repeated((text) => parseWatch(text)),
@@ -61,6 +61,7 @@ Both are the vector's own where they are left out. SCOPE is response (from the l
 prompt, all, last_prompt or generated.
   evil=-1.5@14        less of it            evil:ablate       its direction removed
   evil=20%@8-12/all   on several layers     evil=1sd:cap      at most 1 sd above usual; =>=-1sd: at least
+  evil=30u            a push of length 30   evil=1:inc        spread over all layers: what it gains at each
 `;
 
 /** What was asked for, with its files read: they are looked at before a model is loaded. */

@@ -14,6 +14,7 @@ import { openRunLog, type RunLog } from '../run-folder.ts';
 import type { SideMean } from '../separation.ts';
 import { direction, type PersonaVector, type Quality } from '../vector.ts';
 import { lengthEffect } from './answer-length.ts';
+import { refusalVector } from './refusal-direction.ts';
 import { measureFloor } from './floor.ts';
 import { askHeldOut, heldOutFigures, PAIRS } from './held-out.ts';
 import { figuresOfSamples } from './of-samples.ts';
@@ -113,7 +114,15 @@ export async function gatherEvidence(
     );
   }
   const figures: Quality = Object.assign({}, vector.quality, ...found);
-  figures.similar = await similarVectors(vector, layer, await knownVectorFiles(options.run));
+  const refusal = await refusalVector(model, {
+    seed: options.seed,
+    signal: options.signal,
+    onProgress: telling('refusal direction'),
+  });
+  figures.similar = await similarVectors(vector, layer, [
+    ...(await knownVectorFiles(options.run)),
+    ...(refusal ? [refusal] : []),
+  ]);
   figures.otherLayers = otherChoices(layer, figures.layerDoses ?? [], [
     {
       rule: 'best AUC on unseen questions',

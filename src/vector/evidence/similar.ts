@@ -14,17 +14,17 @@ export interface Similar {
 }
 
 /**
- * Of the files, those of this model and token kind, the nearest first and each trait once; files that cannot be read
- * are passed over.
+ * Of the others, those of this model and token kind, the nearest first and each trait once: the first of its name
+ * counts. Files that cannot be read are passed over.
  */
 export async function similarVectors(
   vector: PersonaVector,
   layer: number,
-  paths: readonly string[],
+  others: readonly (string | PersonaVector)[],
 ): Promise<Similar[]> {
   const out = new Map<string, number>();
-  for (const path of paths) {
-    const other = await readVector(path).catch(() => undefined);
+  for (const one of others) {
+    const other = typeof one === 'string' ? await readVector(one).catch(() => undefined) : one;
     if (!other || other.trait === vector.trait || other.kind !== vector.kind) continue;
     if (other.model.sha256 !== vector.model.sha256 || out.has(other.trait)) continue;
     const value = cosine(direction(vector, layer), direction(other, layer));
