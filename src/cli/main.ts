@@ -5,6 +5,7 @@ import { version } from '../files/package-version.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+import { registerEval } from './eval.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { examplesText } from './kit/help.ts';
@@ -31,6 +32,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerEval,
   registerBench,
 ];
 
