@@ -29,7 +29,7 @@ interface Options extends ModelOptions, JudgeOptions {
   run?: string;
   questions?: number;
   samples?: number;
-  shots: number[];
+  shots?: number[];
   maxTokens?: number;
   temperature?: number;
   seed: number;
@@ -55,7 +55,7 @@ export function registerEvalMonitor(evaluation: Command): void {
       integer({ min: 1, max: 20 }),
     )
     .option('--samples <n>', 'answers to each (default: 1, on a GPU 10)', integer({ min: 1, max: 1000 }))
-    .option('--shots <list>', 'earlier exchanges that show the trait', range, SHOTS)
+    .option('--shots <list>', `earlier exchanges that show the trait (default: ${SHOTS.join(',')})`, range)
     .option('--max-tokens <n>', 'longest answer (default: 64, on a GPU 200)', integer({ min: 1 }))
     .option('--temperature <t>', 'default: 0 for one sample, 1 for several', number({ min: 0, max: 10 }))
     .option('--seed <n>', 'of all sampling', seed, 0)
@@ -85,10 +85,11 @@ async function verb(session: Session, name: string, options: Options): Promise<v
     throw new PersonaError('USAGE', 'no vector to read was given', {
       remedy: 'Give one or several: --vector evil.gguf, --vector evil.gguf@20',
     });
+  const shots = options.shots ?? SHOTS;
   const find = vectorFinder();
   for (const { vector } of specs) await find(vector); // before the model, which takes its time
   await using opened = await openJudges(session, options);
-  const context = contextFor(options.maxTokens ?? 0) + roomForShots(Math.max(...options.shots));
+  const context = contextFor(options.maxTokens ?? 0) + roomForShots(Math.max(...shots));
   await using model = await openModel(session, options, { context });
   const { watches, notes } = await resolveWatches(specs, find, model.identity);
   for (const note of [...notes, ...strangers(watches, trait.name)]) session.human(note);
@@ -132,7 +133,7 @@ async function verb(session: Session, name: string, options: Options): Promise<v
       run: folder,
       questions: options.questions ?? usual.questions,
       samples,
-      shots: options.shots,
+      shots,
     });
     const page = join(folder, 'monitor.html');
     await writeMonitorPage(page, { model: model.identity, evaluation });

@@ -43,7 +43,7 @@ function watchText(watch: WatchResult, evaluation: MonitorEvaluation): string {
 function conditionTable(watch: WatchResult, { conditions }: MonitorEvaluation): string {
   const rows = conditions.map(({ label, trait, coherence }, i) => {
     const { projection, z, percentile } = watch.conditions[i]!;
-    const sd = z === null ? '–' : `${z < 0 ? '' : '+'}${z.toFixed(1)}`;
+    const sd = z === null ? '–' : `${z < 0 ? '' : '+'}${figure(z)}`;
     return [label, figure(projection), sd, percentile.toFixed(0), score(trait), coherence.mean.toFixed(0)];
   });
   return table(['condition', 'projection', 'sd', 'percentile', 'trait 0–100', 'coherence'], rows);
