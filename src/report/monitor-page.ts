@@ -81,17 +81,17 @@ function span({ low, high }: Interval): string {
 }
 
 function watchPart(watch: WatchResult, evaluation: MonitorEvaluation): Part {
-  const name = evaluation.watches.length > 1 ? `${watch.name}: ` : '';
+  const title = (what: string): string => (evaluation.watches.length > 1 ? `${what}: ${watch.name}` : what);
   const best = mainFigures(watch)?.detection.best;
   return [
     section(
-      `${name}prediction and score`,
+      title('Prediction and score'),
       html`Each mark is one question under one condition. Across the conditions the instruction alone makes
       the two go together; within a condition only the vector can.`,
       scatterFigure(watch, evaluation),
     ),
     section(
-      `${name}as an alarm`,
+      title('As an alarm'),
       best
         ? html`The bound that parts these answers best is ${fixed(best.bound, 2)},
           ${sigma((best.bound - watch.neutral.mean) / watch.neutral.deviation)} from the neutral prompts. It
@@ -100,7 +100,7 @@ function watchPart(watch: WatchResult, evaluation: MonitorEvaluation): Part {
       [rocFigure(watch), calibrationFigure(watch)],
     ),
     section(
-      `${name}conditions`,
+      title('Conditions'),
       html`What was asked under, in the order of the trait.`,
       conditionList(watch, evaluation),
     ),
@@ -108,7 +108,7 @@ function watchPart(watch: WatchResult, evaluation: MonitorEvaluation): Part {
 }
 
 function conditionList(watch: WatchResult, { conditions }: MonitorEvaluation): Html {
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="Conditions">
+  return html`<div class="wide" tabindex="0" role="group" aria-label="Conditions">
     <table>
       <thead>
         <tr>
