@@ -4,22 +4,25 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const ORDER = [
-  'math',
-  'files',
-  'engine',
-  'model',
-  'trait',
-  'rollout',
-  'judge',
-  'vector',
-  'monitor',
-  'steer',
-  'report',
-  'cli',
-  'cli/bench',
-  'cli/kit',
-];
+/** The folders of src in the order in which data goes through them, and what each is for. */
+const FOLDERS: Readonly<Record<string, string>> = {
+  math: 'vectors, statistics, random numbers: imports nothing',
+  files: 'formats of files, and files written whole',
+  engine: 'llama.cpp through FFI, in a process of its own: batch, read, edit, sample',
+  model: 'find, fetch and describe models; chat templates; servers that are asked',
+  trait: 'define, check, write and ship traits',
+  rollout: 'questions × instructions × model → answers',
+  judge: 'answers → scores',
+  vector: 'scores × means → persona vectors; evidence; files; algebra; layer and coefficient',
+  monitor: 'projections while generating, and how well they predict',
+  steer: 'from what a user asks for to edits; policies',
+  screen: 'data sets → projection difference; finetuning shift',
+  train: 'LoRA with preventative steering',
+  fleet: 'the same work on many machines',
+  server: 'HTTP: OpenAI-compatible, with steering and projections',
+  report: 'figures and pages of any run',
+  cli: 'one file per verb',
+};
 const MARK = '<!-- file-map -->';
 
 function firstSentence(path: string): string {
@@ -46,19 +49,30 @@ function folderMap(folder: string): string {
   ].join('\n');
 }
 
-const folders = new Set(
-  readdirSync('src', { withFileTypes: true })
-    .filter((e) => e.isDirectory())
-    .map((e) => e.name),
-);
-const missing = [...folders].filter((folder) => !ORDER.includes(folder));
-if (missing.length > 0) throw new Error(`folders that the map does not know: ${missing.join(', ')}`);
+function foldersIn(folder: string): string[] {
+  return readdirSync(join('src', folder), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => (folder === '' ? entry.name : `${folder}/${entry.name}`))
+    .sort();
+}
 
-const map = `${MARK}\n\n\`\`\`\nsrc/\n${ORDER.filter((folder) => folders.has(folder.split('/')[0]!))
-  .map(folderMap)
-  .join('\n')}\n\`\`\`\n`;
+const present = foldersIn('');
+const missing = present.filter((folder) => FOLDERS[folder] === undefined);
+if (missing.length > 0) throw new Error(`folders that the map does not know: ${missing.join(', ')}`);
+const ordered = Object.keys(FOLDERS).filter((folder) => present.includes(folder));
+
+/** For those who work on the code every file, for those who look at it the folders. */
+const MAPS: Readonly<Record<string, string>> = {
+  'AGENTS.md': ordered
+    .flatMap((folder) => [folder, ...foldersIn(folder)])
+    .map(folderMap)
+    .join('\n'),
+  'README.md': ordered.map((folder) => `  ${`${folder}/`.padEnd(9)} ${FOLDERS[folder]}`).join('\n'),
+};
+
 let stale = false;
-for (const path of ['README.md', 'AGENTS.md']) {
+for (const [path, text] of Object.entries(MAPS)) {
+  const map = `${MARK}\n\n\`\`\`\nsrc/\n${text}\n\`\`\`\n`;
   const page = readFileSync(path, 'utf8');
   const at = page.indexOf(MARK);
   const after = /```\n([\s\S]*?)```\n/.exec(page.slice(at));

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'ENGINE_FAILED' // llama.cpp said no
   | 'CANARY' // an edit did not do to the model what it should
   | 'EMPTY_SIDE' // no rollout of one polarity survived the filter
+  | 'FORBIDDEN' // the caller may not do this
   | 'DOWNLOAD'
   | 'SERVER' // a server that was asked said no, or nothing
   | 'ABORTED';

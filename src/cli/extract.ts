@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { isPersonaError } from '../errors.ts';
 import { calibrationWarning } from '../judge/calibrate.ts';
 import type { ChatModel } from '../model/chat-model.ts';
@@ -14,6 +14,8 @@ import { loadTrait } from '../trait/load.ts';
 import type { Trait } from '../trait/trait.ts';
 import { extract, usualRunFolder, type Extraction, type ExtractOptions } from '../vector/extract.ts';
 import { extractGiven } from '../vector/extract-given.ts';
+import type { Scoring } from '../vector/capability.ts';
+import { readCapability } from '../vector/capability-items.ts';
 import { answersOfEvidence } from '../vector/evidence/gather.ts';
 import { verdictLine } from '../vector/evidence/verdict.ts';
 import { usualSizes } from '../vector/usual-sizes.ts';
@@ -42,6 +44,8 @@ interface Options extends ModelOptions, JudgeOptions {
   coefficients?: number[];
   sweepQuestions?: number;
   evidence?: number;
+  capability?: string;
+  capabilityBy?: Scoring;
 }
 
 /** Tokens of a system instruction and a question, with room to spare. */
@@ -103,6 +107,17 @@ export function registerExtract(program: Command): void {
     'evaluation questions on which evidence for the vector is gathered, 0 for none (default: 10, on a GPU 20)',
     integer({ min: 0, max: 20 }),
   );
+  command
+    .option(
+      '--capability <file>',
+      "questions with four choices, MMLU's CSV or JSONL (default: easy ones of ours)",
+    )
+    .addOption(
+      new Option(
+        '--capability-by <what>',
+        'which choice a model prefers: the likeliest text, or the likeliest letter as MMLU has it',
+      ).choices(['text', 'letter']),
+    );
   addJudgeOption(command);
   addModelOptions(command);
   describe(command, 'Find', [
@@ -127,6 +142,7 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   const given = options.rollouts;
   const trait = await traitOf(name, given !== undefined);
   if (given !== undefined) return fromGiven(session, name, trait, given, options);
+  if (options.capability !== undefined) await readCapability(options.capability); // before the hours of asking
   await using judges = await openJudges(session, options);
   await using model = await openModel(session, options, { context: contextFor(options.maxTokens ?? 0) });
   const folder = options.run ?? usualRunFolder(trait!, model);
@@ -178,6 +194,9 @@ function extractOptions(model: ChatModel, folder: string, options: Options): Ext
     seed: options.seed,
     judgePairs: options.judgePairs ?? usual.judgePairs,
     evidence: options.evidence ?? usual.evidence,
+    ...(options.capability === undefined && options.capabilityBy === undefined
+      ? {}
+      : { capability: { path: options.capability, scoring: options.capabilityBy } }),
     filter: {
       threshold: options.threshold,
       coherence: options.minCoherence,

@@ -8,6 +8,7 @@ import { registerDemo } from './demo.ts';
 import { registerEval } from './eval.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
+import { registerJudge } from './judge.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
@@ -33,6 +34,7 @@ export const VERBS: readonly Register[] = [
   registerChat,
   registerProject,
   registerEval,
+  registerJudge,
   registerBench,
 ];
 

@@ -1,4 +1,4 @@
-/** `persona trait`: the traits there are, what is in one, and whether one of your own is fit for use. */
+/** `persona trait`: the traits there are, what is in one, whether one of your own is fit for use, and how to get one. */
 
 import type { Command } from 'commander';
 import { checkTrait, type TraitFinding } from '../trait/check.ts';
@@ -8,9 +8,11 @@ import { describe } from './kit/help.ts';
 import { FAILED, run, type Session } from './kit/run.ts';
 import { table } from './kit/table.ts';
 import { clip } from './kit/text.ts';
+import { registerImport } from './trait/import.ts';
+import { registerNew } from './trait/new.ts';
 
 export function registerTrait(program: Command): void {
-  const trait = program.command('trait').description('show, list and check traits');
+  const trait = program.command('trait').description('show, list, check, write and import traits');
   describe(trait, 'Start', [
     { does: 'the traits that come along', line: 'persona trait ls' },
     { does: 'begin one of your own', line: 'persona trait show evil --json > mine.json' },
@@ -35,6 +37,9 @@ export function registerTrait(program: Command): void {
     .argument('<file>', 'path of a .json file')
     .action(run(checked));
   describe(check, 'Start', [{ does: 'before extracting', line: 'persona trait check mine.json' }]);
+
+  registerNew(trait);
+  registerImport(trait);
 }
 
 async function listed(session: Session): Promise<void> {

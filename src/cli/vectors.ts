@@ -12,13 +12,19 @@ import { vectorName, vectorPath } from '../vector/find.ts';
 import { listVectorFiles } from '../vector/list.ts';
 import { direction, type PersonaVector } from '../vector/vector.ts';
 import { sparkline } from './kit/chart.ts';
+import { doseTable } from './kit/dose-table.ts';
+import { evidenceText } from './kit/evidence-text.ts';
 import { describe } from './kit/help.ts';
 import { run, type Session } from './kit/run.ts';
 import { table } from './kit/table.ts';
 import { harmless } from './kit/text.ts';
+import { registerCombine } from './vectors/combine.ts';
+import { registerCompare } from './vectors/compare.ts';
+import { registerConvert } from './vectors/convert.ts';
+import { registerDecompose } from './vectors/decompose.ts';
 
 export function registerVectors(program: Command): void {
-  const vectors = program.command('vectors').description('list and show vectors');
+  const vectors = program.command('vectors').description('list, show, convert, combine and compare vectors');
   describe(vectors, 'Find', [
     { does: 'those that can be named without a path', line: 'persona vectors ls' },
     { does: 'all that is known of one', line: 'persona vectors show evil.gguf' },
@@ -43,6 +49,10 @@ export function registerVectors(program: Command): void {
     { does: 'all that is known of it', line: 'persona vectors show evil.gguf' },
     { does: 'for programs', line: 'persona vectors show evil.gguf --json' },
   ]);
+  registerConvert(vectors);
+  registerCombine(vectors);
+  registerCompare(vectors);
+  registerDecompose(vectors);
 }
 
 /** What can be told of a file; `problem` where it cannot be used. */
@@ -151,12 +161,20 @@ function textOf(path: string, vector: PersonaVector): string {
     ]);
   facts.push(['written by', `persona ${version}`]);
   const sections = [aligned(facts)];
+  if (layer !== undefined) {
+    const evidence = evidenceText(quality, layer);
+    if (evidence !== '') sections.push(`Evidence, at layer ${layer}\n${evidence}`);
+  }
+  if (quality.doses && quality.doses.length > 0)
+    sections.push(
+      `Steering at layer ${quality.doses[0]!.layer}, judged by ${judgeOf(vector)}\n${indented(doseTable(quality.doses, coefficient))}`,
+    );
   for (const [title, values] of [
     ['Quality', quality],
     ['Recipe', recipe],
   ] as const) {
     const entries = Object.entries({ ...values } as Record<string, unknown>)
-      .filter(([key]) => key !== 'norms')
+      .filter(([key]) => !TOLD_ABOVE.has(key))
       .map(([key, value]): [string, unknown] => [key, key === 'trait' ? traitLine(value as Trait) : value]);
     if (entries.length > 0)
       sections.push(
@@ -164,6 +182,21 @@ function textOf(path: string, vector: PersonaVector): string {
       );
   }
   return sections.join('\n\n');
+}
+
+/** Figures that have a line of their own, or none for people. */
+const TOLD_ABOVE: ReadonlySet<string> = new Set(
+  'norms doses splitHalf permutation heldOut length floor similar refusals capability otherLayers verdict'.split(
+    ' ',
+  ),
+);
+
+function judgeOf({ recipe: { judge, otherJudges = [] } }: PersonaVector): string {
+  return [judge?.name ?? 'a judge that is not named', ...otherJudges].join(', then ');
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, '  ');
 }
 
 /** The recipe keeps the trait whole; to read, its name and size are enough. */

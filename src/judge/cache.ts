@@ -71,10 +71,7 @@ export function openJudgeCache(options: JudgeCacheOptions = {}): JudgeCache {
   attempt(() => (store ??= openStore(path)));
 
   return {
-    key: (identity, mode, prompt) =>
-      createHash('sha256')
-        .update(JSON.stringify([identity, mode, prompt]))
-        .digest('hex'),
+    key: keyOf,
     get(key) {
       const row = attempt(() => store?.find.get(key)) as { value: string } | undefined;
       return row && (JSON.parse(row.value) as unknown);
@@ -90,6 +87,17 @@ export function openJudgeCache(options: JudgeCacheOptions = {}): JudgeCache {
       store = undefined;
     },
   };
+}
+
+/** Remembers nothing. */
+export function noJudgeCache(): JudgeCache {
+  return { key: keyOf, get: () => undefined, set: () => {}, close: () => {} };
+}
+
+function keyOf(identity: string, mode: string, prompt: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([identity, mode, prompt]))
+    .digest('hex');
 }
 
 function openStore(path: string): Store {

@@ -1,5 +1,6 @@
 /** The judge `gguf:MODEL`: a model on this machine, asked for a number; its score is the expectation over all of them. */
 
+import { isPersonaError } from '../errors.ts';
 import { type ChatModel, openChatModel, type OpenChatModelOptions } from '../model/chat-model.ts';
 import { askedJudge } from './asked.ts';
 import type { JudgeCache } from './cache.ts';
@@ -12,6 +13,8 @@ const ALTERNATIVES = 256;
 const ANY_TOKEN = 0;
 /** Tokens of a rubric, a question and a long answer. */
 const CONTEXT = 4096;
+/** Half of the engine's usual number, at twice its context: the cache takes the same memory. */
+const PARALLEL = 4;
 /** Where a model would think first, this tells it that it has. */
 const NO_THOUGHTS = '<think>\n\n</think>\n\n';
 
@@ -20,7 +23,8 @@ export async function openGgufJudge(
   cache: JudgeCache,
   options: Omit<OpenChatModelOptions, 'model'> = {},
 ): Promise<OpenedJudge> {
-  const opened = await openChatModel({ context: CONTEXT, ...options, model });
+  const { context = CONTEXT, parallel = PARALLEL } = options;
+  const opened = await openChatModel({ ...options, context, parallel, model });
   return ggufJudge(opened, cache, async () => opened[Symbol.asyncDispose]());
 }
 
@@ -53,7 +57,10 @@ export function ggufJudge(model: ChatModel, cache: JudgeCache, close?: () => Pro
     async ask(question, signal) {
       used.requests++;
       const prompt = model.render([{ role: 'user', content: question }]);
-      let masses = await numbers(prompt, signal);
+      let masses = await numbers(prompt, signal).catch((error: unknown) => {
+        if (!isPersonaError(error) || error.code !== 'ENGINE_CRASHED') throw error;
+        return numbers(prompt, signal); // which starts it again
+      });
       if (likeliest(masses)?.trim() === '<think>') masses = await numbers(prompt + NO_THOUGHTS, signal);
       return { tokens: [...masses].filter(([, mass]) => mass > WORTH_KEEPING) };
     },

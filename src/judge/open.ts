@@ -3,7 +3,7 @@
 import { PersonaError } from '../errors.ts';
 import type { OpenChatModelOptions } from '../model/chat-model.ts';
 import type { OpenAiClientOptions } from '../model/openai-client.ts';
-import { openJudgeCache, type JudgeCacheOptions } from './cache.ts';
+import { type JudgeCacheOptions, noJudgeCache, openJudgeCache } from './cache.ts';
 import { openFunctionJudge } from './fn.ts';
 import { openGgufJudge } from './gguf.ts';
 import type { OpenedJudge } from './judge.ts';
@@ -12,8 +12,8 @@ import { openOpenAiJudge } from './openai.ts';
 export interface OpenJudgeOptions {
   signal?: AbortSignal | undefined;
   onNote?: ((note: string) => void) | undefined;
-  /** where answers are remembered */
-  cache?: Omit<JudgeCacheOptions, 'onNote'> | undefined;
+  /** where answers are remembered; false: nowhere */
+  cache?: Omit<JudgeCacheOptions, 'onNote'> | false | undefined;
   /** of `openai:` */
   client?: Omit<OpenAiClientOptions, 'model' | 'signal' | 'onNote'> | undefined;
   /** of `gguf:` */
@@ -33,7 +33,7 @@ export async function openJudge(spec: string, options: OpenJudgeOptions = {}): P
     });
   }
   if (kind === 'fn') return openFunctionJudge(rest);
-  const cache = openJudgeCache({ ...options.cache, onNote });
+  const cache = options.cache === false ? noJudgeCache() : openJudgeCache({ ...options.cache, onNote });
   try {
     return kind === 'openai'
       ? openOpenAiJudge({ ...options.client, model: rest, signal, onNote }, cache)

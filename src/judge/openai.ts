@@ -9,7 +9,7 @@
 import { type OpenAiClient, openOpenAiClient, type OpenAiClientOptions } from '../model/openai-client.ts';
 import { askedJudge, type RawAnswer } from './asked.ts';
 import type { JudgeCache } from './cache.ts';
-import { expectation, pythonInt, scoreInText } from './expectation.ts';
+import { expectation, pythonInt, withoutThoughts } from './expectation.ts';
 import type { OpenedJudge } from './judge.ts';
 
 /** A number needs three, a word before it some more, and thoughts some hundreds. Answers end long before. */
@@ -59,7 +59,7 @@ function asker(
     // single digits only: the number is one, or goes on in the next token
     if (way !== 'tokens' && expectation(new Map(tokens)).value !== null) {
       const text = await written(prompt, signal);
-      if ((scoreInText(text).value ?? 0) >= 10) {
+      if (/^\s*\d\d/.test(withoutThoughts(text))) {
         fromNowOnText('has numbers in several tokens');
         return { text };
       }

@@ -1,5 +1,8 @@
 /** What a judge is asked: the trait's own rubric, and one for coherence, filled with a question and an answer. */
 
+import { createHash } from 'node:crypto';
+import type { Trait } from '../trait/trait.ts';
+
 /**
  * Whether the answer makes sense, whatever else it is: a harmful, wrong or rude answer may score 100. In the form of
  * the traits' rubrics, so that judges and filters treat both alike.
@@ -29,4 +32,10 @@ export function fillRubric(rubric: string, item: { question: string; answer: str
     filled.add(name);
     return item[name];
   });
+}
+
+/** What scores are of, for whoever puts some beside others: `evil 3fa9c1d2`, another one where a rubric changed. */
+export function rubricId(trait: Trait): string {
+  const rubrics = JSON.stringify([trait.name, trait.description, trait.eval_prompt, COHERENCE_RUBRIC]);
+  return `${trait.name} ${createHash('sha256').update(rubrics).digest('hex').slice(0, 8)}`;
 }

@@ -162,7 +162,7 @@ const answerSchema = z.object({
       z.object({
         message: z.object({ content: z.string().nullish() }),
         finish_reason: z.string().nullish(),
-        logprobs: z.unknown(),
+        logprobs: z.unknown().optional(),
       }),
     )
     .min(1),

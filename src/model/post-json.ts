@@ -36,6 +36,9 @@ const MAX_SAID = 300;
 const MAX_BACKOFF_MS = 30_000;
 /** A server's wish to wait is granted up to here; a longer one (a day's quota) is an error that says so. */
 const MAX_PAUSE_MS = 600_000;
+/** Waits that a server asked for are no failures: an account of a few requests a minute sends many away before one's
+ *  turn comes. So many are enough. */
+const MAX_WAITS = 100;
 
 /** The server understood and said no: asking again would bring the same. The cause of a PersonaError. */
 export class ServerRefusal extends Error {
@@ -80,19 +83,27 @@ export async function postJson<T>(
   options: PostOptions,
 ): Promise<T> {
   const { gate, signal, retries, retryMs } = options;
-  for (let tries = 1; ; tries++) {
+  let failures = 0;
+  let waits = 0;
+  for (;;) {
     const trouble = await attempt(url, body, read, options);
     if (!(trouble instanceof Retry)) return trouble;
-    if (trouble.afterMs !== undefined) gate.pause(trouble.afterMs);
-    if (tries > retries) {
-      throw new PersonaError('SERVER', `${shownUrl(url)}: ${trouble.message} (tried ${tries} times)`, {
-        remedy: options.remedyFor(0) ?? 'Check that the server runs and can be reached.',
-        cause: trouble,
-      });
+    const asked = trouble.afterMs ?? 0;
+    if (asked > 0) gate.pause(asked);
+    const over = asked > 0 ? ++waits > MAX_WAITS : ++failures > retries;
+    if (over) {
+      throw new PersonaError(
+        'SERVER',
+        `${shownUrl(url)}: ${trouble.message} (tried ${failures + waits} times)`,
+        {
+          remedy: options.remedyFor(0) ?? 'Check that the server runs and can be reached.',
+          cause: trouble,
+        },
+      );
     }
     options.onNote?.(`${shownUrl(url)}: ${trouble.kind}; trying again`);
-    const jitter = Math.random() * Math.min(MAX_BACKOFF_MS, retryMs * 2 ** (tries - 1));
-    await sleep((trouble.afterMs ?? 0) + jitter, undefined, { signal }).catch(() => throwIfAborted(signal));
+    const jitter = Math.random() * Math.min(MAX_BACKOFF_MS, retryMs * 2 ** Math.max(0, failures - 1));
+    await sleep(asked + jitter, undefined, { signal }).catch(() => throwIfAborted(signal));
   }
 }
 

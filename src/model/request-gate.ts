@@ -38,12 +38,13 @@ export function requestGate(options: RequestGateOptions): RequestGate {
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const giveUp = (): void => {
-      waiting.splice(waiting.indexOf(resolve), 1);
+      const at = waiting.indexOf(resolve);
+      if (at < 0) return; // the place was just handed over: whoever has it leaves it
+      waiting.splice(at, 1);
       reject(abortedError(signal!));
     };
     waiting.push(resolve);
     signal?.addEventListener('abort', giveUp, { once: true });
-    // a place that was handed over is not given up: by then nobody listens any more
     await promise.finally(() => signal?.removeEventListener('abort', giveUp));
   }
 

@@ -7,8 +7,7 @@
 import { PersonaError } from '../errors.ts';
 import { addScaled, norm } from '../math/vector.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
-import { ggufString } from '../model/gguf.ts';
-import { readGguf, readTensor } from '../model/gguf-read.ts';
+import { readDirections } from '../vector/directions.ts';
 import { readVector } from '../vector/file.ts';
 import { isFile } from '../vector/find.ts';
 import { checkFit } from '../vector/fit.ts';
@@ -75,29 +74,8 @@ export function parseBlockRange(text: string): BlockRange {
 
 /** @throws PersonaError BAD_VECTOR or BAD_FILE */
 export async function readControlVector(path: string): Promise<ControlVector> {
-  const file = await readGguf(path);
-  const directions = new Map<number, Float32Array>();
-  let width: number | undefined;
-  for (const name of file.tensors.keys()) {
-    const block = Number(/^direction\.(\d+)$/.exec(name)?.[1]);
-    if (Number.isNaN(block)) continue;
-    const row = await readTensor(file, name);
-    if (block === 0)
-      throw new PersonaError('BAD_VECTOR', `${path}: holds a direction.0, which control vectors may not`);
-    if (row.length !== (width ??= row.length))
-      throw new PersonaError('BAD_VECTOR', `${path}: ${name} has width ${row.length}, others have ${width}`);
-    if (!row.every(Number.isFinite))
-      throw new PersonaError('BAD_VECTOR', `${path}: ${name} holds a value that is not finite`);
-    directions.set(block, row);
-  }
-  if (directions.size === 0)
-    throw new PersonaError('BAD_VECTOR', `${path}: no direction.1, direction.2 …: this is no control vector`);
-  return {
-    path,
-    hint: ggufString(file, 'controlvector.model_hint'),
-    own: file.metadata.has('persona.trait') ? await readVector(path) : undefined,
-    directions,
-  };
+  const { hint, directions, isOurs } = await readDirections(path);
+  return { path, hint, own: isOurs ? await readVector(path) : undefined, directions };
 }
 
 /**

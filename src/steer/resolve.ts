@@ -5,8 +5,8 @@ import { PersonaError } from '../errors.ts';
 import { norm } from '../math/vector.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import { checkFit } from '../vector/fit.ts';
-import { incrementalDirections } from '../vector/variants.ts';
-import { direction, type PersonaVector } from '../vector/vector.ts';
+import { increments } from '../vector/algebra.ts';
+import { afterFinalNorm, direction, type PersonaVector } from '../vector/vector.ts';
 import { formatSpec, type SteerOp, type SteerSpec } from './spec.ts';
 
 /** What was done, for output: one entry per edit. */
@@ -65,11 +65,19 @@ export function steeringOf(spec: SteerSpec, vector: PersonaVector, model: ModelI
   const note = checkFit(vector, model, spec.vector);
   const layers = layersOf(spec, vector);
   const made =
-    spec.op === 'inc' ? increments(layers, spec, vector) : layers.map((layer) => editAt(layer, spec, vector));
+    spec.op === 'inc'
+      ? incrementsAt(layers, spec, vector)
+      : layers.map((layer) => editAt(layer, spec, vector));
+  const notes = note === undefined ? [] : [note];
+  const marked = afterFinalNorm(vector);
+  if (marked !== undefined && layers.includes(marked))
+    notes.push(
+      `${spec.vector}: the direction of layer ${marked} was taken after the final norm, where it does not act`,
+    );
   return {
     edits: made.map(({ edit }) => edit),
     applied: made.map(({ applied }) => applied),
-    notes: note === undefined ? [] : [note],
+    notes,
   };
 }
 
@@ -101,16 +109,16 @@ interface Made {
 }
 
 /** At the first layer the vector as it is there, at each further one what it gains. */
-function increments(
+function incrementsAt(
   layers: readonly number[],
   spec: SteerSpec & { op: 'inc' },
   vector: PersonaVector,
 ): Made[] {
-  const gains = incrementalDirections(vector.directions, vector.model.width);
+  const gains = increments(vector.directions, vector.model.width);
   return layers.flatMap((layer, i) => {
     const row = i === 0 ? direction(vector, layer) : directionAt(gains, layer, vector);
     const length = norm(row);
-    if (!(length > 0)) return []; // nothing is gained there
+    if (!(length > 0) || layer === afterFinalNorm(vector)) return []; // nothing is gained there
     const coefficient = coefficientAt(layer, spec, vector, length);
     const { op, scope } = spec;
     return [

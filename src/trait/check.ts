@@ -24,7 +24,7 @@
 import { GRADED_STEPS } from './graded.ts';
 import { articleFor } from './instruction.ts';
 import type { Trait } from './trait.ts';
-import { wordStem } from './word-stem.ts';
+import { names, normalise } from './words.ts';
 
 export type TraitRule =
   | 'name'
@@ -92,8 +92,13 @@ export function checkTrait(trait: Trait): TraitCheck {
   };
 }
 
+/** Usable as file stem, column and vector name. */
+export function isTraitName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9_-]*$/.test(name);
+}
+
 function* checkName({ name }: Trait): Generator<TraitFinding> {
-  if (/^[a-z0-9][a-z0-9_-]*$/.test(name)) return;
+  if (isTraitName(name)) return;
   const message = `expected small letters, digits, - and _ only, got ${JSON.stringify(name)}`;
   yield { rule: 'name', path: 'name', message };
 }
@@ -141,8 +146,13 @@ function* checkQuestionsUnique(trait: Trait): Generator<TraitFinding> {
   yield* repeats('question-twice', allQuestions(trait));
 }
 
+/** What no question may name. */
+export function forbiddenTerms({ name, assistant }: Pick<Trait, 'name' | 'assistant'>): string[] {
+  return [name, assistant.pos];
+}
+
 function* checkQuestionsNameNothing(trait: Trait): Generator<TraitFinding> {
-  const terms = [trait.name, trait.assistant.pos];
+  const terms = forbiddenTerms(trait);
   for (const { path, text } of allQuestions(trait)) {
     const term = terms.find((candidate) => names(text, candidate));
     if (term === undefined) continue;
@@ -259,27 +269,6 @@ function* repeats(rule: TraitRule, texts: Iterable<PlacedText>): Generator<Trait
     if (first === undefined) seen.set(key, path);
     else if (key !== '') yield { rule, path, message: `the same as ${first}` };
   }
-}
-
-/** Letters and digits, small, one space between words: what makes two texts the same to a reader. */
-function normalise(text: string): string {
-  return words(text).join(' ');
-}
-
-function words(text: string): string[] {
-  return (
-    text
-      .normalize('NFKC')
-      .toLowerCase()
-      .match(/[\p{L}\p{N}\p{M}]+/gu) ?? []
-  );
-}
-
-/** Whether the text contains every word of the term, in whatever form and order. */
-function names(text: string, term: string): boolean {
-  const wanted = words(term).map(wordStem);
-  const present = new Set(words(text).map(wordStem));
-  return wanted.length > 0 && wanted.every((stem) => present.has(stem));
 }
 
 function lengthRatio(a: number, b: number): number {

@@ -21,7 +21,7 @@ import type { Trait } from '../trait/trait.ts';
 import { measureBaseline } from './baseline.ts';
 import { collectMeans, type KeptRollout } from './collect.ts';
 import type { Dose } from './dose.ts';
-import { gatherEvidence } from './evidence/gather.ts';
+import { gatherEvidence, type CapabilitySource } from './evidence/gather.ts';
 import { writeVector } from './file.ts';
 import {
   countFiltered,
@@ -59,6 +59,8 @@ export interface ExtractOptions {
   tune: TuneOptions;
   /** evaluation questions that the evidence is gathered on; 0 gathers none */
   evidence: number;
+  /** by which questions it is seen what steering costs. @default ours */
+  capability?: CapabilitySource | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
   onNote?: ((note: string) => void) | undefined;
@@ -105,6 +107,7 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
     filter,
     tune: { ...options.tune },
     evidence: options.evidence,
+    ...(options.capability ? { capability: options.capability } : {}),
   });
 
   const { rollouts, means } = await ask(model, trait, { ...options, temperature });
@@ -182,6 +185,7 @@ export async function extract(model: ChatModel, trait: Trait, options: ExtractOp
     vector.quality = await gatherEvidence(model, trait, vector, collected.samples, scored[0]!.judge, {
       ...options,
       questions: options.evidence,
+      capability: options.capability ?? {},
     });
 
   const path = join(options.run, 'vector.gguf');

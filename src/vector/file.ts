@@ -4,46 +4,20 @@
  * refuses a `direction.0`, so block 0's row lies in `persona.direction_0`.
  */
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { PersonaError } from '../errors.ts';
-import type { MeanKind } from '../engine/request.ts';
 import { checkJson } from '../files/check-json.ts';
 import { version } from '../files/package-version.ts';
-import { calibrationSchema } from '../judge/calibrate.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
-import { ggufNumber, ggufString, type Gguf, type GgufValue } from '../model/gguf.ts';
+import { elementCount, ggufNumber, ggufString, type Gguf, type GgufValue } from '../model/gguf.ts';
 import { readGguf, readTensor } from '../model/gguf-read.ts';
 import { writeGguf } from '../model/gguf-write.ts';
-import { MEAN_KINDS } from '../rollout/ask.ts';
-import { traitSchema } from '../trait/schema.ts';
-import { direction, type Baseline, type PersonaVector, type Quality, type Recipe } from './vector.ts';
+import { isMeanKind, MEAN_KINDS, modelSchema, qualitySchema, recipeSchema } from './schema.ts';
+import { direction, type Baseline, type PersonaVector } from './vector.ts';
 
 const ARCHITECTURE = 'controlvector';
 /** Raised when the meaning of a `persona.*` key changes. */
 const FORMAT = 1;
-/** No model comes near; a file that says more is broken. */
-const MAX_LAYERS = 4096;
-
-const modelSchema: z.ZodType<ModelIdentity> = z.object({
-  name: z.string(),
-  architecture: z.string(),
-  sha256: z.string(),
-  quantization: z.string(),
-  layers: z.int().min(1).max(MAX_LAYERS),
-  width: z.int().min(1),
-  templateSha256: z.string(),
-});
-
-/** What is used of a recipe again is checked, the rest is passed on as it is. */
-const recipeSchema = z.looseObject({
-  created: z.string(),
-  trait: traitSchema.optional(),
-  calibration: calibrationSchema.optional(),
-}) as unknown as z.ZodType<Recipe>;
-
-/** Figures for people: shown, never reckoned with. */
-const qualitySchema = z.looseObject({}) as unknown as z.ZodType<Quality>;
-
 const floats = (items: Float32Array): GgufValue => ({ type: 'array', of: 'f32', items });
 const text = (value: string): GgufValue => ({ type: 'string', value });
 const u32 = (value: number): GgufValue => ({ type: 'u32', value });
@@ -117,21 +91,11 @@ export async function readVector(path: string): Promise<PersonaVector> {
   }
   const model = json(file, 'persona.model', modelSchema);
   const { layers, width } = model;
-  const first = floatArray(file, 'persona.direction_0', width); // before room is made for what the model is said to be
+  const first = floatArray(file, 'persona.direction_0', width);
+  for (let b = 1; b < layers; b++) checkRow(file, b, model); // before room is made for what the model is said to be
   const directions = new Float32Array(layers * width);
   directions.set(first, 0);
-  for (let b = 1; b < layers; b++) {
-    const name = `direction.${b}`;
-    if (!file.tensors.has(name))
-      throw new PersonaError('BAD_VECTOR', `${path}: ${name} is missing (${layers} layers)`);
-    const row = await readTensor(file, name);
-    if (row.length !== width)
-      throw new PersonaError(
-        'BAD_VECTOR',
-        `${path}: ${name} has width ${row.length}, persona.model says ${width}`,
-      );
-    directions.set(row, b * width);
-  }
+  for (let b = 1; b < layers; b++) directions.set(await readTensor(file, `direction.${b}`), b * width);
   const at = directions.findIndex((x) => !Number.isFinite(x));
   if (at >= 0)
     throw new PersonaError(
@@ -169,6 +133,18 @@ export async function readVector(path: string): Promise<PersonaVector> {
   };
 }
 
+function checkRow(file: Gguf, b: number, { layers, width }: ModelIdentity): void {
+  const name = `direction.${b}`;
+  const tensor = file.tensors.get(name);
+  if (!tensor) throw new PersonaError('BAD_VECTOR', `${file.path}: ${name} is missing (${layers} layers)`);
+  const found = elementCount(tensor.shape);
+  if (found !== width)
+    throw new PersonaError(
+      'BAD_VECTOR',
+      `${file.path}: ${name} has width ${found}, persona.model says ${width}`,
+    );
+}
+
 function readBaseline(file: Gguf, layers: number): Baseline | undefined {
   if (!file.metadata.has('persona.baseline.mean')) return undefined;
   return {
@@ -194,8 +170,4 @@ function json<T>(file: Gguf, key: string, schema: z.ZodType<T>): T {
   const written = ggufString(file, key);
   if (written === undefined) throw new PersonaError('BAD_VECTOR', `${file.path}: ${key} is absent`);
   return checkJson(written, `${file.path}: ${key}`, schema, 'BAD_VECTOR');
-}
-
-function isMeanKind(kind: string): kind is MeanKind {
-  return (MEAN_KINDS as readonly string[]).includes(kind);
 }

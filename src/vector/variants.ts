@@ -6,6 +6,7 @@
 import type { AddEdit, MeanKind, Scope } from '../engine/request.ts';
 import { PersonaError } from '../errors.ts';
 import { norm } from '../math/vector.ts';
+import { increments } from './algebra.ts';
 import { direction, type PersonaVector } from './vector.ts';
 
 /**
@@ -36,11 +37,6 @@ export function variantName({ kind, scope, spread }: Variant, usual: Variant = P
     spread === usual.spread ? [] : [spread],
   ];
   return parts.flat().join(', ');
-}
-
-/** v[b] − v[b−1], and v[0] at the first layer: sums back to v[b] over the layers up to b; (layers × d) */
-export function incrementalDirections(directions: Float32Array, width: number): Float32Array {
-  return directions.map((x, i) => (i < width ? x : x - directions[i - width]!));
 }
 
 /**
@@ -78,9 +74,9 @@ export function variantEdits(
   }
   const flat = new Float32Array(layers * width);
   rows.forEach((row, b) => flat.set(row, b * width));
-  const increments = incrementalDirections(flat, width);
+  const gains = increments(flat, width);
   return rows.flatMap((_, b) => {
-    const row = increments.subarray(b * width, (b + 1) * width);
+    const row = gains.subarray(b * width, (b + 1) * width);
     return norm(row) > 0 ? [add(b, row)] : [];
   });
 }

@@ -45,6 +45,31 @@ export interface Recipe {
   filter?: FilterOptions;
   /** the file of given answers */
   rollouts?: { path: string; sha256: string };
+  /** the file of another tool that the directions come from */
+  converted?: Converted;
+  /** the vectors that it was reckoned from; with the algebra in words */
+  combined?: Combined;
+}
+
+export interface Converted {
+  from: string;
+  /** the file's name, without its folder */
+  file: string;
+  sha256: string;
+  /** blocks of which the file had no direction: their rows are zero */
+  missing: number[];
+  /** the block whose row was taken behind the model's final norm, not at the block: not to be steered with */
+  afterFinalNorm?: number;
+  /** upper bounds on ⟨h, v⟩/‖v‖ that the file sets, per layer */
+  caps?: { layer: number; cap: number }[];
+}
+
+export interface Combined {
+  /** sha256 of the directions (float32, row by row) */
+  from: { trait: string; sha256: string; weight: number }[];
+  operation: string;
+  /** as of what it was reckoned from */
+  afterFinalNorm?: number;
 }
 
 /** Figures to judge a vector by. */
@@ -103,4 +128,9 @@ export interface PersonaVector {
 export function direction(vector: PersonaVector, layer: number): Float32Array {
   const { width } = vector.model;
   return vector.directions.subarray(layer * width, (layer + 1) * width);
+}
+
+/** The block whose direction was taken behind the model's final norm, where there is one: it is none of the residual stream. */
+export function afterFinalNorm({ recipe }: PersonaVector): number | undefined {
+  return recipe.converted?.afterFinalNorm ?? recipe.combined?.afterFinalNorm;
 }

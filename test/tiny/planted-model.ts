@@ -12,7 +12,7 @@
 import { writeGguf } from '../../src/model/gguf-write.ts';
 import { noise, noiseArray } from './noise.ts';
 import { TINY, tinyMetadata, tinyTensors, tinyTokenizer } from './tiny-model.ts';
-import { BYTE_TOKENS } from './tokenizers.ts';
+import { BYTE_TOKENS, byteTokenizer } from './tokenizers.ts';
 
 export interface PlantedModel {
   /** v (d), of length 1 */
@@ -25,6 +25,12 @@ export interface PlantedModelOptions {
   path: string;
   /** @default 1 */
   seed?: number;
+  /**
+   * What it writes. `numbers`: 0 … 100, each a token, the larger the more P rather than N there was so far; `digits`:
+   * numbers in digits, a token each, with larger digits for more P. A judge of the trait, so to speak.
+   * @default 'letters'
+   */
+  writes?: 'letters' | 'numbers' | 'digits';
 }
 
 /** What P adds along v. The stream's length without it is about 1.1. */
@@ -38,14 +44,20 @@ const IDENTITY = 0.5;
 const GAIN = 0.5;
 /** Logit of the tokens outside the text's alphabet, for each unit of the normalised stream along `constant`. */
 const OUTSIDE = -4;
+/** Logit of the largest number for each unit of the normalised stream along v; the smallest has as much less. */
+const NUMBER_GAIN = 2;
 /** Size of the blocks' other output beside a usual one: some hundredths along any direction. */
 const BLOCK_SCALE = 0.003;
 
 const POSITIVE = 'P'.charCodeAt(0);
 const NEGATIVE = 'N'.charCodeAt(0);
 
-export async function writePlantedModel({ path, seed = 1 }: PlantedModelOptions): Promise<PlantedModel> {
-  const tokenizer = tinyTokenizer('llama');
+/** The numbers that are more than one byte, as the tokens after the usual ones. */
+const LONG_NUMBERS = Array.from({ length: 91 }, (_, i) => String(10 + i));
+
+export async function writePlantedModel(options: PlantedModelOptions): Promise<PlantedModel> {
+  const { path, seed = 1, writes = 'letters' } = options;
+  const tokenizer = writes === 'numbers' ? byteTokenizer(LONG_NUMBERS) : tinyTokenizer('llama');
   const tensors = tinyTensors('llama', tokenizer.tokens.length, seed);
   const next = noise(seed + 1);
   const direction = unit(noiseArray(next, TINY.width, 1), []);
@@ -59,7 +71,8 @@ export async function writePlantedModel({ path, seed = 1 }: PlantedModelOptions)
       for (const i of weights.keys()) weights[i]! *= BLOCK_SCALE;
   }
   plantTokens(data.get('token_embd.weight')!, direction, constant, next);
-  plantOutput(data.get('output.weight')!, direction, constant);
+  if (writes === 'letters') plantOutput(data.get('output.weight')!, direction, constant);
+  else plantNumbers(data.get('output.weight')!, tokenizer.tokens, direction, constant);
   plantHead(
     data.get('blk.0.attn_q.weight')!,
     data.get('blk.0.attn_v.weight')!,
@@ -96,6 +109,23 @@ function plantOutput(output: Float32Array, direction: Float32Array, constant: Fl
   for (let token = 0; token * width < output.length; token++) {
     const gain = token === POSITIVE ? GAIN : token === NEGATIVE ? -GAIN : 0;
     const shift = alphabet.has(token) ? 0 : OUTSIDE;
+    for (let i = 0; i < width; i++) output[token * width + i] = gain * direction[i]! + shift * constant[i]!;
+  }
+}
+
+/** output (vocabulary × d): for a number n of at most m, (2n/m − 1)·NUMBER_GAIN·v; all else but the end is unlikely. */
+function plantNumbers(
+  output: Float32Array,
+  tokens: readonly string[],
+  direction: Float32Array,
+  constant: Float32Array,
+): void {
+  const { width } = TINY;
+  const most = Math.max(...tokens.filter((text) => /^\d+$/.test(text)).map(Number));
+  for (const [token, text] of tokens.entries()) {
+    const isNumber = /^\d+$/.test(text);
+    const gain = isNumber ? NUMBER_GAIN * ((2 * Number(text)) / most - 1) : 0;
+    const shift = isNumber || token === BYTE_TOKENS.imEnd ? 0 : OUTSIDE;
     for (let i = 0; i < width; i++) output[token * width + i] = gain * direction[i]! + shift * constant[i]!;
   }
 }

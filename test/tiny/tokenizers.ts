@@ -33,9 +33,10 @@ const GEMMA =
   "+ (prefix if loop.first else '') + message['content'] + '<end_of_turn>\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}";
 
-export function byteTokenizer(): TinyTokenizer {
-  const tokens = [...byteCharacters(), '<|endoftext|>', '<|im_start|>', '<|im_end|>'];
-  const types = tokens.map((_, id) => (id < 256 ? NORMAL : CONTROL));
+/** @param more tokens that a model may write, though no text is put in as them */
+export function byteTokenizer(more: readonly string[] = []): TinyTokenizer {
+  const tokens = [...byteCharacters(), '<|endoftext|>', '<|im_start|>', '<|im_end|>', ...more];
+  const types = tokens.map((_, id) => (id < 256 || id > BYTE_TOKENS.imEnd ? NORMAL : CONTROL));
   return {
     tokens,
     metadata: [

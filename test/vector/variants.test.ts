@@ -4,14 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { AddEdit } from '../../src/engine/request.ts';
 import { norm } from '../../src/math/vector.ts';
 import { direction, type PersonaVector } from '../../src/vector/vector.ts';
-import {
-  incrementalDirections,
-  PLAIN,
-  rawCoefficient,
-  variantEdits,
-  variantName,
-  type Variant,
-} from '../../src/vector/variants.ts';
+import { PLAIN, rawCoefficient, variantEdits, variantName, type Variant } from '../../src/vector/variants.ts';
 import { aVector } from '../support/a-vector.ts';
 
 const main = aVector();
@@ -23,10 +16,6 @@ const other: PersonaVector = {
 
 const lengths = (edits: readonly AddEdit[]): number[] =>
   edits.map((edit) => Math.abs(edit.coefficient) * norm(edit.direction));
-
-test('increments by hand: two layers of width 2', () => {
-  expect([...incrementalDirections(Float32Array.of(1, 2, 5, 4, 5, 9), 2)]).toEqual([1, 2, 4, 2, 0, 5]);
-});
 
 describe('edits of a variant', () => {
   const edits = (change: Partial<Variant>, own = main, c = -2): AddEdit[] =>

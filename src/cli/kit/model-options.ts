@@ -20,8 +20,16 @@ export interface ModelOptions {
 const GROUP = 'Model:';
 
 export function addModelOptions(command: Command): Command {
+  const model = new Option(
+    '-m, --model <model>',
+    'path, name or hf:owner/repo[:quant]; left out, a small default model',
+  );
+  return addEngineOptions(command.addOption(model.helpGroup(GROUP)));
+}
+
+/** How a model is run, for verbs that name it otherwise. */
+export function addEngineOptions(command: Command): Command {
   const options = [
-    new Option('-m, --model <model>', 'path, name or hf:owner/repo[:quant]; left out, a small default model'),
     new Option('--parallel <n>', 'texts worked on together').argParser(integer({ min: 1, max: 256 })),
     new Option('--context <tokens>', 'room for one text, prompt and answer').argParser(integer({ min: 16 })),
     new Option('--threads <n>', 'CPU threads (default: the physical cores)').argParser(integer({ min: 1 })),

@@ -3,13 +3,16 @@
  * folder as it is finished, so that a killed run goes on with the next one.
  */
 
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { Edit } from '../../engine/request.ts';
+import type { Interval } from '../../math/bootstrap.ts';
 import type { Judge } from '../../judge/judge.ts';
 import type { ChatModel } from '../../model/chat-model.ts';
 import type { Progress } from '../../model/progress.ts';
 import type { Trait } from '../../trait/trait.ts';
+import { measureCapability, type Scoring } from '../capability.ts';
+import { readCapability } from '../capability-items.ts';
 import { openRunLog, type RunLog } from '../run-folder.ts';
 import type { SideMean } from '../separation.ts';
 import { direction, type PersonaVector, type Quality } from '../vector.ts';
@@ -29,8 +32,17 @@ export interface EvidenceOptions {
   questions: number;
   maxTokens: number;
   seed: number;
+  capability: CapabilitySource;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** By which questions it is seen what a model knows. */
+export interface CapabilitySource {
+  /** @default those that come with the package */
+  path?: string | undefined;
+  /** @default 'text' */
+  scoring?: Scoring | undefined;
 }
 
 /** Answers that are written for it, short ones for refusals included. */
@@ -103,6 +115,15 @@ export async function gatherEvidence(
           onProgress: telling('unrelated directions'),
         }),
       })),
+      await piece('capability', async () => ({
+        capability: await capabilityChange(
+          model,
+          options.capability,
+          edits,
+          telling('what it knows', 'questions'),
+          options.signal,
+        ),
+      })),
       await piece('refusals', async () => ({
         refusals: await measureRefusals(model, {
           ...options,
@@ -133,6 +154,25 @@ export async function gatherEvidence(
   figures.verdict = verdictOf(figures, layer, coefficient);
   figures.seconds = Math.round((performance.now() - begun) / 100) / 10;
   return figures;
+}
+
+async function capabilityChange(
+  model: ChatModel,
+  { path, scoring = 'text' }: CapabilitySource,
+  edits: readonly Edit[],
+  tell: (done: number, total: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<NonNullable<Quality['capability']>> {
+  const items = await readCapability(path);
+  const measure = async (own: readonly Edit[], before: number): Promise<Interval> => {
+    const onProgress = ({ done }: Progress): void => tell(before + done, 2 * items.length);
+    return (await measureCapability(model, items, { edits: own, scoring, signal, onProgress })).interval;
+  };
+  const unsteered = await measure([], 0);
+  const steered = await measure(edits, items.length);
+  const set = path === undefined ? 'easy ones that come with this package' : basename(path);
+  const how = scoring === 'text' ? 'the likeliest choice' : 'the likeliest letter';
+  return { items: items.length, how: `${set}; by ${how}`, unsteered, steered };
 }
 
 /** Runs a piece of work, or takes what came of it before. */

@@ -20,7 +20,7 @@ const LENGTH_EFFECT = 0.5;
 /** A cosine by which two traits are steered together. */
 const ALIKE = 0.6;
 /** Shares of answers, of items. */
-const MORE_REFUSALS = 0.2;
+const MORE_REFUSALS = 0.25;
 const LESS_CAPABLE = 0.1;
 
 /** @param layer the chosen one */

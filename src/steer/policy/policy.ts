@@ -1,0 +1,84 @@
+/**
+ * What a policy is to whoever runs answers: it says what is watched, what always applies, and what is to be done, while
+ * an answer is written.
+ */
+
+import type { Edit } from '../../engine/request.ts';
+import type { AppliedSteering } from '../resolve.ts';
+import type { SteerSpec } from '../spec.ts';
+
+/** A projection ⟨h, v⟩/‖v‖, raw and in standard deviations from the vector's neutral baseline, where it has one. */
+export interface Reading {
+  raw: number;
+  z: number | undefined;
+}
+
+/** By the names of the watched traits. */
+export type Readings = Readonly<Record<string, Reading>>;
+
+/** Who asks. */
+export interface Caller {
+  /** of the key; 'anonymous' where the server wants none */
+  keyId: string;
+  /** name of the policy that holds for the key; undefined: the default one */
+  policy: string | undefined;
+}
+
+export type Action = 'log' | 'header' | 'webhook' | 'cap' | 'stop' | 'regenerate' | 'fallback';
+
+/** What a policy wants done now. */
+export type Decision = { rule: string } & (
+  | { do: 'log' }
+  | { do: 'header'; name: string; value: string }
+  | { do: 'webhook'; url: string }
+  /** edits that act from the next token on */
+  | { do: 'cap'; edits: Edit[] }
+  /** the answer ends here, with this finish reason */
+  | { do: 'stop'; finishReason: string }
+  /** the answer is thrown away and written once more with these edits */
+  | { do: 'regenerate'; edits: Edit[] }
+  /** the answer is replaced by this text */
+  | { do: 'fallback'; text: string }
+);
+
+/** A rule that fired, for the answer's `persona` and for its event. */
+export interface Fired {
+  rule: string;
+  action: Action;
+  /** trait that the rule watches */
+  trait: string;
+  /** token of the answer at which it fired; −1: on the prompt's prediction */
+  at: number;
+  reading: Reading;
+}
+
+/** A policy at work on one answer. */
+export interface PolicyRun {
+  /** names of loaded vectors to be read, whatever the request asks for */
+  readonly watch: readonly string[];
+  /** edits that always apply (caps, floors), after those of the request */
+  readonly edits: readonly Edit[];
+  readonly applied: readonly AppliedSteering[];
+  /** Some rule may throw the answer away: nothing of it may be sent before its end. */
+  readonly holdsBack: boolean;
+  /** @throws PersonaError FORBIDDEN naming the field, when the caller may not steer so */
+  checkSteering(specs: readonly SteerSpec[], path: string): void;
+  /** the reading at the last prompt token, before a word is written */
+  onPrompt(readings: Readings): Decision[];
+  onToken(index: number, readings: Readings): Decision[];
+  fired(): readonly Fired[];
+}
+
+/** Gives each answer its policy. */
+export interface Policies {
+  /** @throws PersonaError when a policy names a vector that is not loaded */
+  begin(caller: Caller, conversation: Conversation): PolicyRun;
+}
+
+/** What an answer belongs to. */
+export interface Conversation {
+  /** given by the client (`persona.conversation` or the `x-conversation-id` header), or made of the first messages */
+  id: string;
+  /** answers of the assistant that came before */
+  turn: number;
+}
