@@ -64,8 +64,14 @@ export { direction } from './vector/vector.ts';
 export type { PersonaVector } from './vector/vector.ts';
 
 export { readings, resolveWatches, watchReads } from './monitor/watch.ts';
+export { evaluateMonitor } from './monitor/evaluate.ts';
+export type { MonitorEvaluation, MonitorOptions } from './monitor/evaluate.ts';
 export { parseSpec } from './steer/spec.ts';
 export { resolveSteering } from './steer/resolve.ts';
+export { planEvaluation } from './rollout/plan-evaluation.ts';
+export { evaluateTrait } from './steer/evaluate.ts';
+export { evaluationCsv } from './steer/evaluation-csv.ts';
+export { summariseEvaluation } from './steer/evaluation-summary.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

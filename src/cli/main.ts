@@ -5,6 +5,7 @@ import { version } from '../files/package-version.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+import { registerEval } from './eval.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { registerJudge } from './judge.ts';
@@ -32,6 +33,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerEval,
   registerJudge,
   registerBench,
 ];
