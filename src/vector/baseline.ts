@@ -19,25 +19,12 @@ export async function measureBaseline(
   answers: readonly { prompt: string; answer: string }[],
   signal?: AbortSignal,
 ): Promise<Baseline | undefined> {
-  const { layers, width } = model.identity;
-  const projections = Array.from({ length: layers }, (_, layer) => ({
-    name: String(layer),
-    layer,
-    direction: directions.subarray(layer * width, (layer + 1) * width),
-  }));
-  const means: number[][] = projections.map(() => []);
-  const tokens: number[][] = projections.map(() => []);
+  const means: number[][] = Array.from({ length: model.identity.layers }, () => []);
+  const tokens: number[][] = means.map(() => []);
   const usable = answers.filter(({ answer }) => answer !== '');
   if (usable.length === 0) return undefined;
-  const read = async (
-    { prompt, answer }: (typeof usable)[number],
-    stop: AbortSignal,
-  ): Promise<number[][]> => {
-    const result = await model.engine.run({ prompt, answer, projections }, { signal: stop });
-    return result.projections!.map((p) => p.tokens);
-  };
-  for await (const perLayer of inFlight(usable, inFlightLimit(model), read, signal)) {
-    perLayer.forEach((values, layer) => {
+  for await (const { projections } of projectAnswers(model, directions, usable, signal)) {
+    projections.forEach((values, layer) => {
       means[layer]!.push(mean(values));
       tokens[layer]!.push(...values);
     });
@@ -48,6 +35,33 @@ export async function measureBaseline(
     tokenDeviation: Float32Array.from(tokens, spread),
     answers: usable.length,
   };
+}
+
+export interface ProjectedAnswer<T> {
+  item: T;
+  /** per layer, of every token of the answer */
+  projections: number[][];
+}
+
+/** Reads answers, none of them empty, and projects every token onto the direction of every layer. */
+export async function* projectAnswers<T extends { prompt: string; answer: string }>(
+  model: ChatModel,
+  directions: Float32Array, // (layers × d)
+  answers: readonly T[],
+  signal?: AbortSignal,
+): AsyncGenerator<ProjectedAnswer<T>> {
+  const { layers, width } = model.identity;
+  const projections = Array.from({ length: layers }, (_, layer) => ({
+    name: String(layer),
+    layer,
+    direction: directions.subarray(layer * width, (layer + 1) * width),
+  }));
+  const read = async (item: T, stop: AbortSignal): Promise<ProjectedAnswer<T>> => {
+    const { prompt, answer } = item;
+    const result = await model.engine.run({ prompt, answer, projections }, { signal: stop });
+    return { item, projections: result.projections!.map((p) => p.tokens) };
+  };
+  yield* inFlight(answers, inFlightLimit(model), read, signal);
 }
 
 /** 0, which is no spread, for a single value. */
