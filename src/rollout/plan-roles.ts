@@ -58,15 +58,13 @@ function ask(
   promptIndex: number,
   system: string | undefined,
 ): PlannedRole[] {
+  const first: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }];
   return questions.map((question, questionIndex) => ({
     id: `${role ?? USUAL}_${promptIndex}_${questionIndex}`,
     role,
     promptIndex,
     question,
     questionIndex,
-    messages: [
-      ...(system === undefined ? [] : [{ role: 'system', content: system }]),
-      { role: 'user', content: question },
-    ],
+    messages: [...first, { role: 'user', content: question }],
   }));
 }

@@ -29,7 +29,8 @@ const MAX_ITEMS = 5000;
 /** Names stand in the ids of rollouts, in tables and in figures. */
 const NAME = /^\p{L}[\p{L}\p{N} '.-]{0,59}$/u;
 
-const texts = (least: number): z.ZodType<string[]> => z.array(z.string().trim().min(1)).min(least).max(MAX_ITEMS);
+const texts = (least: number): z.ZodType<string[]> =>
+  z.array(z.string().trim().min(1)).min(least).max(MAX_ITEMS);
 
 const roleSetSchema: z.ZodType<RoleSet> = z.strictObject({
   neutral: texts(1),
@@ -52,9 +53,13 @@ export async function loadRoles(path: string = SHIPPED_ROLES): Promise<RoleSet> 
   for (const [i, { name }] of set.roles.entries()) {
     const first = seen.get(name);
     if (first !== undefined)
-      throw new PersonaError('BAD_FILE', `${path}: roles[${i}].name: ${name} is also the name of roles[${first}]`, {
-        remedy: 'Give each role a name of its own.',
-      });
+      throw new PersonaError(
+        'BAD_FILE',
+        `${path}: roles[${i}].name: ${name} is also the name of roles[${first}]`,
+        {
+          remedy: 'Give each role a name of its own.',
+        },
+      );
     seen.set(name, i);
   }
   return set;

@@ -19,21 +19,24 @@ export async function measureBaseline(
   answers: readonly { prompt: string; answer: string }[],
   signal?: AbortSignal,
 ): Promise<Baseline | undefined> {
-  const means: number[][] = Array.from({ length: model.identity.layers }, () => []);
-  const tokens: number[][] = means.map(() => []);
   const usable = answers.filter(({ answer }) => answer !== '');
-  if (usable.length === 0) return undefined;
-  for await (const { projections } of projectAnswers(model, directions, usable, signal)) {
-    projections.forEach((values, layer) => {
-      means[layer]!.push(mean(values));
-      tokens[layer]!.push(...values);
-    });
-  }
+  const read: number[][][] = [];
+  for await (const { projections } of projectAnswers(model, directions, usable, signal))
+    read.push(projections);
+  return baselineOf(read);
+}
+
+/** @param answers per answer and layer, the projections of its tokens */
+export function baselineOf(answers: readonly number[][][]): Baseline | undefined {
+  const [first] = answers;
+  if (!first) return undefined;
+  const means = first.map((_, layer) => answers.map((answer) => mean(answer[layer]!)));
+  const tokens = first.map((_, layer) => answers.flatMap((answer) => answer[layer]!));
   return {
     mean: Float32Array.from(means, mean),
     deviation: Float32Array.from(means, spread),
     tokenDeviation: Float32Array.from(tokens, spread),
-    answers: usable.length,
+    answers: answers.length,
   };
 }
 
