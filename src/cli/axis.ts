@@ -7,7 +7,7 @@ import { writeAxisPage } from '../report/axis-page.ts';
 import { loadRoles, SHIPPED_ROLES, type RoleSet } from '../rollout/roles.ts';
 import { formatSpec } from '../steer/spec.ts';
 import { CAP_SHARE, capLayers } from '../vector/axis.ts';
-import type { AxisQuality, PlacedRole } from '../vector/axis-figures.ts';
+import { USUAL_COSINE, type AxisQuality, type PlacedRole } from '../vector/axis-figures.ts';
 import {
   AXIS_TRAIT,
   chooseRoles,
@@ -167,6 +167,7 @@ function summary(
   const shown = both
     ? axis.roles.map(row)
     : [...axis.roles.slice(0, SHOWN).map(row), ['…'], ...axis.roles.slice(-SHOWN).map(row)];
+  const first = axis.firstComponent[layer];
   const shares = axis.explained[layer]!.slice(0, 5).map((share) => `${Math.round(100 * share)} %`);
   return [
     `${inRole} of ${asked} answers are likelier in their role than without it`,
@@ -175,13 +176,14 @@ function summary(
       : []),
     `roles at layer ${layer}, the most assistant-like first; sd of the usual answers, whose mean is ${plain(vector.baseline!.mean[layer]!)}`,
     table(['role', 'projection', 'sd', 'in role'], shown),
-    `first component and axis: cosine ${fixedOr(axis.firstComponent[layer])}; variance by component ${shares.join(', ')}; ${axis.componentsFor70[layer]} hold 70 %`,
+    `first component and axis: cosine ${first == null ? '–' : first.toFixed(2)}; variance by component ${shares.join(', ')}; ${axis.componentsFor70[layer]} hold 70 %`,
+    ...(first != null && first < USUAL_COSINE
+      ? [
+          `note: in the large models of the source that cosine is above ${USUAL_COSINE}; here roles differ mostly in other ways, so see what a floor does before relying on it`,
+        ]
+      : []),
     ...places,
   ].join('\n');
-}
-
-function fixedOr(value: number | null | undefined): string {
-  return value == null ? '–' : value.toFixed(2);
 }
 
 /** Three digits are enough to read. */

@@ -119,7 +119,7 @@ function alongDrawing(roles: readonly PlacedRole[], width: number): Drawing {
     marginTop: 8,
     marginBottom: 44,
     x: {
-      label: 'standard deviations from usual',
+      label: roles.some((role) => role.sd === null) ? 'projection' : 'standard deviations from usual',
       labelAnchor: 'center',
       labelArrow: 'none',
       tickSize: 0,
@@ -149,7 +149,7 @@ function besideFigure({ roles, usual }: AxisQuality): Html {
   ];
   return figure({
     picture: drawBoth(pageWidth, (width, phone) => besideDrawing(points, width, phone ? 340 : 520)),
-    caption: html`Names that would overprint another are left out; the table has all.`,
+    caption: html`Names that would overprint another, or a point, are left out; the table has all.`,
     head: ['Role', 'First component', 'Second component'],
     rows: points.map(({ name, x, y }) => [name, fixed(x, 2), fixed(y, 2)]),
   });
@@ -159,20 +159,20 @@ const besideMargins = { marginLeft: 44, marginRight: 60, marginTop: 16, marginBo
 
 function besideDrawing(points: readonly Point[], width: number, height: number): Drawing {
   const named = roomFor(points, width, height);
-  const axisOf = (label: string): Plot.ScaleOptions => ({
+  const axisOf = (label: string, domain: [number, number]): Plot.ScaleOptions => ({
     label,
+    domain,
     labelAnchor: 'center',
     labelArrow: 'none',
     tickSize: 0,
-    nice: true,
   });
   return {
     description: `Roles along their first two components: ${points.map(({ name, x, y }) => `${name} ${fixed(x, 1)}, ${fixed(y, 1)}`).join('; ')}.`,
     width,
     height,
     ...besideMargins,
-    x: axisOf('first component'),
-    y: axisOf('second component'),
+    x: axisOf('first component', extent(points.map(({ x }) => x))),
+    y: axisOf('second component', extent(points.map(({ y }) => y))),
     marks: [
       Plot.ruleX([0], { stroke: 'var(--rule)' }),
       Plot.ruleY([0], { stroke: 'var(--rule)' }),
@@ -188,7 +188,7 @@ function besideDrawing(points: readonly Point[], width: number, height: number):
         y: 'y',
         text: 'name',
         textAnchor: 'start',
-        dx: 8,
+        dx: nameGap,
         fill: ({ usual }: Point) => (usual ? 'var(--trait)' : 'var(--ink)'),
       }),
     ],
@@ -197,41 +197,51 @@ function besideDrawing(points: readonly Point[], width: number, height: number):
   };
 }
 
+/** From the least to the greatest, with zero, where the mean of the roles lies. */
+function extent(values: readonly number[]): [number, number] {
+  return [Math.min(0, ...values), Math.max(0, ...values)];
+}
+
 /** Pixels that a letter of a name takes, and a line. */
 const letter = 6.2;
 const line = 13;
+/** Pixels from a point's middle to its edge, and to its name. */
+const dotRoom = 5;
+const nameGap = 8;
 
-/** The points whose names overprint no other, the outermost first: those in the crowd are the ones to leave out. */
+/** The points whose names overprint no other name and no point, the outermost first: those in the crowd are the ones to leave out. */
 function roomFor(points: readonly Point[], width: number, height: number): Point[] {
   const scale = (values: readonly number[], room: number): ((value: number) => number) => {
-    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const [low, high] = extent(values);
     return (value) => ((value - low) / (high - low || 1)) * room;
   };
   const { marginLeft, marginRight, marginTop, marginBottom } = besideMargins;
   const toX = scale(points.map(({ x }) => x), width - marginLeft - marginRight); // prettier-ignore
   const toY = scale(points.map(({ y }) => y), height - marginTop - marginBottom); // prettier-ignore
-  const place = ({ x, y, name }: Point): { left: number; right: number; middle: number } => ({
-    left: toX(x),
-    right: toX(x) + 8 + name.length * letter,
-    middle: toY(y),
-  });
-  const outermost = points.toSorted(
-    (a, b) => Number(b.usual) - Number(a.usual) || Math.hypot(b.x, b.y) - Math.hypot(a.x, a.y),
+  const places = points.map((point) => ({ point, x: toX(point.x), y: toY(point.y) }));
+  type Placed = (typeof places)[number];
+  const end = ({ point, x }: Placed): number => x + nameGap + point.name.length * letter;
+  const covers = (own: Placed, other: Placed): boolean =>
+    Math.abs(own.y - other.y) < line / 2 + dotRoom &&
+    other.x + dotRoom > own.x + nameGap &&
+    other.x - dotRoom < end(own);
+  const overprint = (own: Placed, other: Placed): boolean =>
+    Math.abs(own.y - other.y) < line && end(own) > other.x + nameGap && end(other) > own.x + nameGap;
+  const outermost = places.toSorted(
+    ({ point: a }, { point: b }) =>
+      Number(b.usual) - Number(a.usual) || Math.hypot(b.x, b.y) - Math.hypot(a.x, a.y),
   );
-  const named: Point[] = [];
-  for (const point of outermost) {
-    const own = place(point);
-    const free = named.every((other) => {
-      const taken = place(other);
-      return own.right < taken.left || taken.right < own.left || Math.abs(own.middle - taken.middle) > line;
-    });
-    if (free) named.push(point);
+  const named: Placed[] = [];
+  for (const own of outermost) {
+    const clear = own.point.usual || !places.some((other) => other !== own && covers(own, other));
+    if (clear && !named.some((other) => overprint(own, other))) named.push(own);
   }
-  return named;
+  return named.map(({ point }) => point);
 }
 
 function varianceFigure(shares: readonly number[]): Html {
   if (shares.length === 0) return html`<p class="empty">The roles do not differ at this layer.</p>`;
+  const top = [25, 50, 100].find((percents) => 100 * Math.max(...shares) <= percents) ?? 100;
   const bars = shares.map((share, i) => ({ component: String(i + 1), share: share * 100 }));
   return figure({
     picture: drawBoth(pageWidth, (width) => ({
@@ -243,9 +253,9 @@ function varianceFigure(shares: readonly number[]): Html {
       marginTop: 12,
       marginBottom: 42,
       x: { type: 'band', domain: bars.map(({ component }) => component), label: 'component', labelArrow: 'none', tickSize: 0, padding: 0.3 }, // prettier-ignore
-      y: { domain: [0, 100] },
+      y: { domain: [0, top] },
       marks: [
-        ...valueAxis([0, 25, 50, 75, 100]),
+        ...valueAxis([0, 1, 2, 3, 4, 5].map((part) => (part * top) / 5)),
         Plot.barY(bars, { x: 'component', y: 'share', fill: 'var(--coherence)' }),
       ],
     })),

@@ -46,6 +46,8 @@ export interface AxisQuality {
 /** The percentiles that the source tried (paper §13.3). */
 export const PERCENTILES = [1, 25, 50, 75] as const;
 const SHARE = 0.7;
+/** What the cosine of first component and axis was at least, in all layers of the source's three models (paper §13.3). */
+export const USUAL_COSINE = 0.6;
 /** Components whose shares and places are kept: more are noise, or nobody looks at them. */
 const SHARES_KEPT = 12;
 const PLACES_KEPT = 2;
