@@ -7,7 +7,7 @@ import { PersonaError } from '../errors.ts';
 import { openJsonl } from '../files/jsonl.ts';
 import { writeWhole } from '../files/write-whole.ts';
 import { agreement, type Agreement } from '../judge/agree.ts';
-import type { Judge, JudgeUsage } from '../judge/judge.ts';
+import type { Judge } from '../judge/judge.ts';
 import { LIKELIHOOD } from '../judge/likelihood.ts';
 import { COHERENCE_RUBRIC, fillRubric, rubricId } from '../judge/rubric.ts';
 import type { Interval } from '../math/bootstrap.ts';

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
+import { registerAxis } from './axis.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
@@ -29,6 +30,7 @@ export const VERBS: readonly Register[] = [
   registerTrait,
   registerExtract,
   registerSweep,
+  registerAxis,
   registerVectors,
   registerGenerate,
   registerChat,
