@@ -48,15 +48,21 @@ export function trendOf(
 }
 
 /** Steeper than the bound, in its direction. */
-export function isDrift(slope: Reading, { value, unit }: Amount): boolean {
+function isDrift(slope: Reading, { value, unit }: Amount): boolean {
   const found = inUnit(slope, unit);
   return value >= 0 ? found > value : found < value;
 }
 
-/** Tells of a drift once, until it is less than half as steep. @param name of the policy and trait */
-export function driftBegins({ drifting }: Remembered, name: string, slope: Reading, bound: Amount): boolean {
+/** `begins` once, then `lasts` until the slope is less than half as steep. @param name of the policy and trait */
+export function driftState(
+  { drifting }: Remembered,
+  name: string,
+  slope: Reading,
+  bound: Amount,
+): 'begins' | 'lasts' | undefined {
   if (!isDrift(slope, { ...bound, value: bound.value / 2 })) drifting.delete(name);
-  if (drifting.has(name) || !isDrift(slope, bound)) return false;
+  if (drifting.has(name)) return 'lasts';
+  if (!isDrift(slope, bound)) return undefined;
   drifting.add(name);
-  return true;
+  return 'begins';
 }

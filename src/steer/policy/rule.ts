@@ -89,16 +89,17 @@ function meter({ of, over, bound }: Condition, meanScale: number): (token: Readi
       count++;
       raw += token.raw;
       z += token.z ?? NaN;
-      return { reading: reading(raw / count, (z / count) * meanScale), count };
+      return { reading: readingOf(raw / count, (z / count) * meanScale), count };
     }
     window[count++ % over] = token;
     const n = window.length;
     // summed anew at each token: a running sum would drift
-    const sum = (of: (one: Reading) => number): number => window.reduce((total, one) => total + of(one), 0);
-    return { reading: reading(sum((one) => one.raw) / n, sum((one) => one.z ?? NaN) / n), count };
+    const sum = (part: (one: Reading) => number): number =>
+      window.reduce((total, one) => total + part(one), 0);
+    return { reading: readingOf(sum((one) => one.raw) / n, sum((one) => one.z ?? NaN) / n), count };
   };
 }
 
-function reading(raw: number, z: number): Reading {
+function readingOf(raw: number, z: number): Reading {
   return { raw, z: Number.isNaN(z) ? undefined : z };
 }
