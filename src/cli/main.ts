@@ -13,6 +13,7 @@ import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
 import { joinTwoWords } from './kit/two-words.ts';
 import { registerModels } from './models.ts';
+import { registerPolicy } from './policy.ts';
 import { registerProject } from './project.ts';
 import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
@@ -33,6 +34,7 @@ export const VERBS: readonly Register[] = [
   registerChat,
   registerProject,
   registerJudge,
+  registerPolicy,
   registerBench,
 ];
 
