@@ -66,6 +66,12 @@ export type { PersonaVector } from './vector/vector.ts';
 export { readings, resolveWatches, watchReads } from './monitor/watch.ts';
 export { parseSpec } from './steer/spec.ts';
 export { resolveSteering } from './steer/resolve.ts';
+export type { PersonaConfig } from './steer/policy/config.ts';
+export { loadConfig } from './steer/policy/load.ts';
+export { openMemory } from './steer/policy/memory.ts';
+export { policiesOf } from './steer/policy/policies.ts';
+export type * from './steer/policy/policy.ts';
+export { reloadable } from './steer/policy/reload.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -29,7 +29,8 @@ export interface Steerable {
 export function checkPermission(steerable: Steerable, specs: readonly SteerSpec[], path: string): void {
   const { permission, find, model } = steerable;
   if (permission === undefined || permission === true) return;
-  const sums = new Map<string, number>(); // by vector and layer
+  // by vector, layer and sign: pushes of two signs may act on different parts of the text, and then do not cancel
+  const sums = new Map<string, number>();
   for (const [i, spec] of specs.entries()) {
     const place = specs.length === 1 && path.endsWith(']') ? path : `${path}[${i}]`;
     const refuse = (what: string): PersonaError =>
@@ -54,11 +55,11 @@ export function checkPermission(steerable: Steerable, specs: readonly SteerSpec[
       const { layer, coefficient = 0 } = applied;
       if (limits.layers && !(layer >= limits.layers[0] && layer <= limits.layers[1]))
         throw refuse(`layer ${layer} is outside ${layersText(limits.layers)}`);
-      const key = `${layer} ${spec.vector}`;
+      const key = `${Math.sign(coefficient)} ${layer} ${spec.vector}`;
       const sum = (sums.get(key) ?? 0) + coefficient;
       sums.set(key, sum);
       if (spec.op === 'cap') checkCap(applied, limits, vector, refuse);
-      else if (spec.op !== 'ablate' && !isWithin(sum, limits))
+      else if (spec.op !== 'ablate' && !(isWithin(coefficient, limits) && isWithin(sum, withZero(limits))))
         throw refuse(`the coefficient at layer ${layer} comes to ${Number(sum.toPrecision(6))}`);
     }
   }
@@ -89,6 +90,11 @@ function checkCap(
     throw refuse(`at most ${above} would force more than ${limits.min} times the vector`);
   if (below !== undefined && !(forced <= (limits.max ?? Infinity) + ROUNDING))
     throw refuse(`at least ${below} would force more than ${limits.max} times the vector`);
+}
+
+/** What several pushes of one sign may come to. */
+function withZero({ min, max }: SteerLimits): SteerLimits {
+  return { min: min && Math.min(min, 0), max: max && Math.max(max, 0) };
 }
 
 function isWithin(coefficient: number, { min = -Infinity, max = Infinity }: SteerLimits): boolean {
