@@ -8,6 +8,7 @@ import { type CompiledPolicy } from '../steer/policy/compile.ts';
 import { configJsonSchema, type PersonaConfig } from '../steer/policy/config.ts';
 import { loadConfig } from '../steer/policy/load.ts';
 import { compilePolicies, noPolicy } from '../steer/policy/policies.ts';
+import { steeringOf } from '../steer/resolve.ts';
 import { openReplay, type RuleRecord } from '../steer/policy/replay.ts';
 import { storedAnswer, storedSchema } from '../steer/policy/stored.ts';
 import { policyWarnings, policyWords } from '../steer/policy/words.ts';
@@ -167,8 +168,26 @@ async function prepared(file: string): Promise<Prepared> {
   for (const [name, path] of Object.entries(config.vectors))
     vectors.set(name, await atPlace(`${file}: vectors.${name}`, () => findVector(path)));
   const model = [...vectors.values()][0]?.model ?? NO_MODEL;
-  const policies = await atPlace(file, () => compilePolicies(config, (name) => vectors.get(name), model));
+  const find = (name: string): PersonaVector | undefined => vectors.get(name);
+  const policies = await atPlace(file, () => {
+    checkDefaults(config, find, model);
+    return compilePolicies(config, find, model);
+  });
   return { config, vectors, policies };
+}
+
+function checkDefaults(
+  { defaults: { steering, monitor } }: PersonaConfig,
+  find: (name: string) => PersonaVector | undefined,
+  model: ModelIdentity,
+): void {
+  const found = (name: string, field: string): PersonaVector => {
+    const vector = find(name);
+    if (vector !== undefined) return vector;
+    throw new PersonaError('NOT_FOUND', `defaults.${field}: there is no ${name} under "vectors"`);
+  };
+  for (const spec of steering) steeringOf(spec, found(spec.vector, 'steering'), model);
+  for (const name of monitor) found(name, 'monitor');
 }
 
 /** Where there are no vectors, none can be of another model. */

@@ -1,5 +1,6 @@
 /** What is remembered of conversations and keys between answers: so many, and for so long. In memory only. */
 
+import { createHash } from 'node:crypto';
 import type { Moment } from './cooldown.ts';
 
 /** Some kilobytes each; the one that was silent for longest makes room. */
@@ -60,6 +61,17 @@ export function openMemory(now: () => number = Date.now, most: number = MAX_REME
       return known.size;
     },
   };
+}
+
+/** Of a key's conversation: its id is the client's own, and may be another client's too, or as long as it likes. */
+export function conversationName(keyId: string, id: string): string {
+  return `conversation ${createHash('sha256')
+    .update(JSON.stringify([keyId, id]))
+    .digest('base64')}`;
+}
+
+export function keyName(keyId: string): string {
+  return `key ${keyId}`;
 }
 
 /** An answer begins: it takes the place of one at the same turn, and of all after it. */

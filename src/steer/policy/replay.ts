@@ -8,7 +8,7 @@ import type { CompiledDrift, CompiledPolicy, CompiledRule } from './compile.ts';
 import { DRIFT } from './config.ts';
 import { isOver, type Moment } from './cooldown.ts';
 import { driftState, trendOf } from './drift.ts';
-import { beginTurn, type Memory, openMemory, type Remembered } from './memory.ts';
+import { beginTurn, conversationName, keyName, type Memory, openMemory, type Remembered } from './memory.ts';
 import type { Reading } from './policy.ts';
 import { inUnit, watchRule } from './rule.ts';
 import type { StoredAnswer, StoredTrait } from './stored.ts';
@@ -51,7 +51,7 @@ export function openReplay(policy: CompiledPolicy): Replay {
   return {
     add(answer) {
       clock = answer.ms ?? clock;
-      const conversation = memory.of(`conversation ${answer.keyId} ${answer.conversation.id}`);
+      const conversation = memory.of(conversationName(answer.keyId, answer.conversation.id));
       if (policy.drift) note(DRIFT, answer.id, judgeDrift(policy.drift, answer, conversation));
       const before = new Map(policy.rules.map((rule) => [rule, rememberedOf(rule, answer, memory)]));
       for (const rule of policy.rules) note(rule.name, answer.id, judge(rule, answer, before.get(rule)!));
@@ -66,7 +66,7 @@ function rememberedOf(
   { keyId, conversation }: StoredAnswer,
   memory: Memory,
 ): Remembered {
-  return memory.of(cooldown?.per === 'key' ? `key ${keyId}` : `conversation ${keyId} ${conversation.id}`);
+  return memory.of(cooldown?.per === 'key' ? keyName(keyId) : conversationName(keyId, conversation.id));
 }
 
 function judge(rule: CompiledRule, answer: StoredAnswer, remembered: Remembered): Verdict {

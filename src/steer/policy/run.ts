@@ -4,7 +4,14 @@ import { type Cooldown, isOver, type Moment } from './cooldown.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { DRIFT } from './config.ts';
 import { driftState, trendOf } from './drift.ts';
-import { beginTurn, type Memory, type Remembered, type TurnSums } from './memory.ts';
+import {
+  beginTurn,
+  conversationName,
+  keyName,
+  type Memory,
+  type Remembered,
+  type TurnSums,
+} from './memory.ts';
 import { checkPermission, type Steerable } from './permission.ts';
 import type { Caller, Conversation, Decision, Fired, PolicyRun, Reading, Readings } from './policy.ts';
 import { type RuleWatch, watchRule } from './rule.ts';
@@ -20,9 +27,8 @@ export interface RunContext {
 export function beginRun(context: RunContext, caller: Caller, conversation: Conversation): PolicyRun {
   const { policy, memory } = context;
   const named = policy.name ?? '';
-  // by key too: an id is the client's own, and may be another client's
-  const remembered = (per: Cooldown['per']): Remembered =>
-    memory.of(per === 'key' ? `key ${caller.keyId}` : `conversation ${caller.keyId} ${conversation.id}`);
+  const names = { key: keyName(caller.keyId), conversation: conversationName(caller.keyId, conversation.id) };
+  const remembered = (per: Cooldown['per']): Remembered => memory.of(names[per]);
   const moment = (per: Cooldown['per']): Moment => ({ tokens: remembered(per).tokens, ms: context.now() });
   const traits = policy.drift?.traits ?? [];
 

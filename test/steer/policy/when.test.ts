@@ -72,8 +72,8 @@ const conditions = fc
     after: counts,
   })
   .map((made): Condition => {
-    if (made.of === 'token') return made as Condition;
-    return { ...made, over: 1, after: made.of === 'prompt' ? 0 : made.after } as Condition;
+    if (made.of === 'token') return made;
+    return { ...made, over: 1, after: made.of === 'prompt' ? 0 : made.after };
   });
 
 test('what is formatted parses to the same', () => {
