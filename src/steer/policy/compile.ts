@@ -1,6 +1,6 @@
 /** From a policy as it is written to one that can be run: its vectors found, its bounds in numbers, its edits made. */
 
-import { PersonaError } from '../../errors.ts';
+import { isPersonaError, PersonaError } from '../../errors.ts';
 import type { ModelIdentity } from '../../model/chat-model.ts';
 import { watchedLayer } from '../../monitor/watch.ts';
 import { checkFit } from '../../vector/fit.ts';
@@ -63,57 +63,69 @@ export function compilePolicy(
   const vectors = new Map<string, PersonaVector>();
   const watch = new Set<string>();
 
-  function vectorOf(trait: string, part: string): PersonaVector {
+  function vectorOf(trait: string): PersonaVector {
     const vector = find(trait);
     if (vector === undefined)
-      throw new PersonaError('NOT_FOUND', `policy ${name}, ${part}: no vector ${trait} is loaded`, {
+      throw new PersonaError('NOT_FOUND', `no vector ${trait} is loaded`, {
         remedy: `Name its file under "vectors", as in vectors: {${trait}: ${trait}.gguf}.`,
       });
     vectors.set(trait, vector);
     return vector;
   }
-  function watched(trait: string, part: string): WatchedVector {
-    const vector = vectorOf(trait, part);
+  function watched(trait: string): WatchedVector {
+    const vector = vectorOf(trait);
     checkFit(vector, model, trait);
     watch.add(trait);
-    return { trait, part: `policy ${name}, ${part}`, vector, layer: watchedLayer({ vector: trait }, vector) };
+    return { trait, vector, layer: watchedLayer({ vector: trait }, vector) };
   }
-  function steering(specs: readonly SteerSpec[], part: string): Steering {
-    return joinSteering(specs.map((spec) => steeringOf(spec, vectorOf(spec.vector, part), model)));
+  function steering(specs: readonly SteerSpec[]): Steering {
+    return joinSteering(specs.map((spec) => steeringOf(spec, vectorOf(spec.vector), model)));
   }
   function ruleOf(rule: RuleConfig): CompiledRule {
-    const part = `rule ${rule.name}`;
-    const found = watched(rule.when.trait, part);
+    const found = watched(rule.when.trait);
     const trigger = triggerOf(rule, found);
-    const bound = (): Steering => {
-      const { side, bound: amount, of } = rule.when;
-      const value = amount.unit === 'raw' ? amount.value : rawBound(found, amount.value, of);
-      return steering(
-        [{ vector: found.trait, op: 'cap', bound: { side, unit: 'raw', value }, scope: 'response' }],
-        part,
-      );
+    const ownBound = (): Steering => {
+      const { side, bound, of } = rule.when;
+      const value = bound.unit === 'raw' ? bound.value : rawBound(found, bound.value, of);
+      return steering([
+        { vector: found.trait, op: 'cap', bound: { side, unit: 'raw', value }, scope: 'response' },
+      ]);
     };
     const decisions = rule.do.map((action) =>
-      decisionOf(rule.name, action, (specs) => (specs === undefined ? bound() : steering(specs, part))),
+      decisionOf(rule.name, action, (specs) => (specs === undefined ? ownBound() : steering(specs))),
     );
     return { name: rule.name, trigger, cooldown: rule.cooldown, decisions };
   }
   function driftOf({ traits, turns, slope, do: actions }: DriftConfig): CompiledDrift {
     return {
       traits: traits.map((trait) => {
-        const found = watched(trait, DRIFT);
+        const found = watched(trait);
         if (slope.unit === 'sd') baselineOf(found);
         return { trait, meanScale: meanScaleOf(found.vector, found.layer) };
       }),
       trend: { turns, slope },
-      decisions: actions.map((action) => decisionOf(DRIFT, action, (specs = []) => steering(specs, DRIFT))),
+      decisions: actions.map((action) => decisionOf(DRIFT, action, (specs = []) => steering(specs))),
     };
   }
 
-  for (const trait of config.watch) watched(trait, 'watch');
-  const always = steering(config.always, 'always');
-  const rules = config.rules.map(ruleOf);
-  const drift = config.drift && driftOf(config.drift);
+  /** What is wrong with a part is said with its place. */
+  function inPart<T>(part: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isPersonaError(error)) throw error;
+      const { code, message, remedy } = error;
+      throw new PersonaError(code, `policy ${name}, ${part}: ${message}`, {
+        ...(remedy !== undefined && { remedy }),
+        cause: error,
+      });
+    }
+  }
+
+  for (const trait of config.watch) inPart('watch', () => watched(trait));
+  const always = inPart('always', () => steering(config.always));
+  const rules = config.rules.map((rule) => inPart(`rule ${rule.name}`, () => ruleOf(rule)));
+  const drift = config.drift && inPart(DRIFT, () => driftOf(config.drift!));
   // a rule on the prompt is decided before a word is written: nothing has to wait for it
   const holdsBack = rules.some(
     ({ trigger, decisions }) =>
@@ -125,8 +137,6 @@ export function compilePolicy(
 
 interface WatchedVector {
   trait: string;
-  /** where it is named, for messages */
-  part: string;
   vector: PersonaVector;
   layer: number;
 }
@@ -146,7 +156,7 @@ interface UsualAt {
   tokenDeviation: number;
 }
 
-function baselineOf({ trait, part, vector: { baseline }, layer }: WatchedVector): UsualAt {
+function baselineOf({ trait, vector: { baseline }, layer }: WatchedVector): UsualAt {
   const [mean, deviation, tokenDeviation] = [
     baseline?.mean,
     baseline?.deviation,
@@ -154,13 +164,9 @@ function baselineOf({ trait, part, vector: { baseline }, layer }: WatchedVector)
   ].map((row) => row?.[layer] ?? NaN) as [number, number, number];
   if (deviation > 0 && tokenDeviation > 0) return { mean, deviation, tokenDeviation };
   const lacks = baseline ? `no spread at layer ${layer}` : 'no neutral baseline';
-  throw new PersonaError(
-    'BAD_VECTOR',
-    `${part}: ${trait} holds ${lacks} to measure standard deviations from`,
-    {
-      remedy: `Give the bound as a projection, as in ${trait} > 12.5, or extract the vector anew.`,
-    },
-  );
+  throw new PersonaError('BAD_VECTOR', `${trait} holds ${lacks} to measure standard deviations from`, {
+    remedy: `Give the bound as a projection, as in ${trait} > 12.5, or extract the vector anew.`,
+  });
 }
 
 /** z of a mean, for each unit of the mean of single tokens' z; 1 where nothing is known of z. */

@@ -156,6 +156,9 @@ test('deviations of a vector without a baseline are an error at once, naming pol
       expect.objectContaining({ code: 'BAD_VECTOR', message }),
     );
   load('rules: [{ name: high, when: evil > 3, do: [log, cap] }]', unsettled);
+  expect(() => load('always: "evil=1sd:cap"', unsettled)).toThrow(
+    'policy p, always: steering "evil=1sd:cap": evil holds no neutral baseline',
+  );
   expect(() => load('drift: { traits: [evil], turns: 3, slope: 1sd, do: [log] }', unsettled)).toThrow(
     'policy p, drift: evil holds no',
   );
