@@ -15,6 +15,7 @@ import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
 import { joinTwoWords } from './kit/two-words.ts';
 import { registerModels } from './models.ts';
+import { registerPolicy } from './policy.ts';
 import { registerProject } from './project.ts';
 import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
@@ -37,6 +38,7 @@ export const VERBS: readonly Register[] = [
   registerProject,
   registerEval,
   registerJudge,
+  registerPolicy,
   registerBench,
 ];
 
