@@ -5,9 +5,11 @@ import { version } from '../files/package-version.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+import { registerEvents } from './events.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { registerJudge } from './judge.ts';
+import { registerKeys } from './keys.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
@@ -33,6 +35,8 @@ export const VERBS: readonly Register[] = [
   registerChat,
   registerProject,
   registerJudge,
+  registerKeys,
+  registerEvents,
   registerBench,
 ];
 

@@ -42,7 +42,13 @@ export interface Breaker {
 }
 
 export function openBreaker(options: BreakerOptions = {}): Breaker {
-  const { crashes = 3, withinMs = 60_000, openMs = 30_000, now = () => performance.now(), onChange } = options;
+  const {
+    crashes = 3,
+    withinMs = 60_000,
+    openMs = 30_000,
+    now = () => performance.now(),
+    onChange,
+  } = options;
   let times: number[] = []; // of crashes that count
   let openedAt: number | undefined;
   let trial: symbol | undefined;

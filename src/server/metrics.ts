@@ -62,9 +62,17 @@ export function openMetrics(options: MetricsOptions = {}): Metrics {
     Z_BUCKETS,
     ['trait'],
   );
-  const rules = counter('persona_rules_fired_total', 'Rules of policies that fired.', ['rule', 'action', 'trait']);
+  const rules = counter('persona_rules_fired_total', 'Rules of policies that fired.', [
+    'rule',
+    'action',
+    'trait',
+  ]);
   const answers = counter('persona_answers_total', 'Answers that ended.', ['endpoint', 'finish_reason']);
-  const tokens = counter('persona_tokens_total', 'Tokens of prompts (input), of these from the cache (cached), and of answers (output).', ['kind']);
+  const tokens = counter(
+    'persona_tokens_total',
+    'Tokens of prompts (input), of these from the cache (cached), and of answers (output).',
+    ['kind'],
+  );
   const answersOfKey = counter('persona_key_answers_total', 'Answers by key.', ['key']);
   const tokensOfKey = counter('persona_key_tokens_total', 'Tokens of prompts and answers by key.', ['key']);
   const firstToken = histogram(
@@ -77,16 +85,19 @@ export function openMetrics(options: MetricsOptions = {}): Metrics {
     'Mean time between the tokens of an answer.',
     BETWEEN_TOKENS_BUCKETS,
   );
-  const whole = histogram('persona_answer_seconds', 'From the request to the end of its answer.', ANSWER_BUCKETS);
-  if (queueDepth)
-    new Gauge({
+  const whole = histogram(
+    'persona_answer_seconds',
+    'From the request to the end of its answer.',
+    ANSWER_BUCKETS,
+  );
+  if (queueDepth) {
+    const waiting: Gauge = new Gauge({
       name: 'persona_queue_depth',
       help: 'Answers that wait for their turn.',
       registers,
-      collect() {
-        this.set(queueDepth());
-      },
+      collect: () => waiting.set(queueDepth()),
     });
+  }
   const restarts = counter('persona_engine_restarts_total', 'Starts of the engine after it died.');
   const lost = counter('persona_events_lost_total', 'Events of answers that could not be written.');
   const webhooks = counter('persona_webhooks_total', 'Webhooks that were sent, or given up.', ['outcome']);

@@ -33,7 +33,9 @@ export function traceAnswer(event: AnswerEvent, parent: Context = context.active
   // the model runs as a part of this server, so that it is no call to another
   const options = { kind: SpanKind.INTERNAL, startTime: start, attributes: attributesOf(event, operation) };
   try {
-    const span = trace.getTracer('persona-vectors', version).startSpan(`${operation} ${event.model}`, options, parent);
+    const span = trace
+      .getTracer('persona-vectors', version)
+      .startSpan(`${operation} ${event.model}`, options, parent);
     for (const { rule, action, trait, at, reading } of event.fired)
       span.addEvent('persona.rule_fired', {
         'persona.rule': rule,

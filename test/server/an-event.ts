@@ -28,7 +28,13 @@ export function anEvent(changes: Partial<AnswerEvent> = {}): AnswerEvent {
 
 /** Mean as given, the other figures beside it. */
 export function aSummary(z: number | undefined, raw = 1): TraitSummary {
-  return { layer: 3, mean: { raw, z }, max: { raw: raw + 1, z: 9 }, last: { raw, z: 0.5 }, prompt: { raw, z: -0.5 } };
+  return {
+    layer: 3,
+    mean: { raw, z },
+    max: { raw: raw + 1, z: 9 },
+    last: { raw, z: 0.5 },
+    prompt: { raw, z: -0.5 },
+  };
 }
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

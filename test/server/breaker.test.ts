@@ -4,7 +4,11 @@ import { type Breaker, type BreakerState, openBreaker, type Pass } from '../../s
 function at(): { breaker: Breaker; clock: { now: number }; seen: BreakerState[] } {
   const clock = { now: 1000 };
   const seen: BreakerState[] = [];
-  return { breaker: openBreaker({ now: () => clock.now, onChange: (state) => seen.push(state) }), clock, seen };
+  return {
+    breaker: openBreaker({ now: () => clock.now, onChange: (state) => seen.push(state) }),
+    clock,
+    seen,
+  };
 }
 
 function enter(breaker: Breaker): Pass {
@@ -27,7 +31,10 @@ test('three crashes within a minute open it for 30 seconds, and say how long it 
   crash(breaker);
   expect(breaker.state()).toBe('open');
   clock.now += 10_500;
-  expect(breaker.enter().refusal).toEqual({ reason: expect.stringContaining('crashed 3 times'), retryAfterSeconds: 20 });
+  expect(breaker.enter().refusal).toEqual({
+    reason: expect.stringContaining('crashed 3 times'),
+    retryAfterSeconds: 20,
+  });
   clock.now += 19_499;
   expect(breaker.state()).toBe('open');
   clock.now += 1;

@@ -25,7 +25,10 @@ async function ids(path: string, query = {}): Promise<string[]> {
 }
 
 /** A store with these events, closed again. */
-async function stored(events: readonly ReturnType<typeof anEvent>[], options: Partial<EventStoreOptions> = {}) {
+async function stored(
+  events: readonly ReturnType<typeof anEvent>[],
+  options: Partial<EventStoreOptions> = {},
+) {
   const path = join(folder(), 'deep', 'events.sqlite');
   await using store = openEventStore({ path, ...options });
   for (const event of events) store.record(event);
@@ -48,11 +51,25 @@ test('an event comes back as it was recorded, with texts only where there are so
 test('each condition of a query is kept, and all together', async () => {
   const now = Date.now();
   const path = await stored([
-    anEvent({ id: 'old', time: new Date(now - 2 * HOUR).toISOString(), keyId: 'k1', traits: { evil: aSummary(3) } }),
+    anEvent({
+      id: 'old',
+      time: new Date(now - 2 * HOUR).toISOString(),
+      keyId: 'k1',
+      traits: { evil: aSummary(3) },
+    }),
     anEvent({ id: 'mild', keyId: 'k1', traits: { evil: aSummary(1), calm: aSummary(-3) } }),
     anEvent({ id: 'high', keyId: 'k2', traits: { evil: aSummary(2.5) }, finishReason: 'policy' }),
     anEvent({ id: 'unknown', traits: { evil: aSummary(undefined) } }),
-    anEvent({ id: 'ruled', fired: ['r', 'r', 's'].map((rule) => ({ rule, action: 'log', trait: 'evil', at: 0, reading: { raw: 0, z: 0 } })) }),
+    anEvent({
+      id: 'ruled',
+      fired: ['r', 'r', 's'].map((rule) => ({
+        rule,
+        action: 'log',
+        trait: 'evil',
+        at: 0,
+        reading: { raw: 0, z: 0 },
+      })),
+    }),
   ]);
   expect(await ids(path)).toEqual(['old', 'mild', 'high', 'unknown', 'ruled']);
   expect(await ids(path, { since: new Date(now - HOUR) })).not.toContain('old');
@@ -87,7 +104,9 @@ test('the newest stay when there are too many rows, too old ones, or too many by
   const large = openEventDatabase(path, { ...BOUNDS, maxBytes: 400_000 });
   const traits = { evil: aSummary(1) };
   for (let id = 0; id < 100; id++)
-    large.add([encodeEvent(anEvent({ id: String(id), traits, text: { prompt: '', answer: 'x'.repeat(10_000) } }))]);
+    large.add([
+      encodeEvent(anEvent({ id: String(id), traits, text: { prompt: '', answer: 'x'.repeat(10_000) } })),
+    ]);
   large.close();
   expect(statSync(path).size).toBeLessThan(450_000);
   const left = await ids(path);
@@ -98,29 +117,38 @@ test('the newest stay when there are too many rows, too old ones, or too many by
 });
 
 // prlimit is Linux's; the limit of a file's size is the nearest thing to a full disk that needs no root
-test.runIf(process.platform === 'linux')('on a full disk events wait, and are written when there is room', async () => {
-  const path = join(folder(), 'events.sqlite');
-  const script = fileURLToPath(new URL('../support/record-in-limit.ts', import.meta.url));
-  const child = spawn('bash', ['-c', `ulimit -S -f 400; exec "$0" "$1" "$2"`, process.execPath, script, path]);
-  let problems = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (problems += text));
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  async function record(length: number): Promise<{ waiting: number; lost: number }> {
-    child.stdin.write(`${length}\n`);
-    return JSON.parse((await lines.next()).value as string) as { waiting: number; lost: number };
-  }
-  expect(await record(10)).toEqual({ waiting: 0, lost: 0 });
-  expect(await record(1_000_000)).toEqual({ waiting: 1, lost: 0 });
-  expect((await record(10)).waiting).toBe(2);
-  expect(problems).toContain('wait in memory');
-  const freed = spawn('prlimit', ['--fsize=unlimited', '--pid', String(child.pid)]);
-  expect((await once(freed, 'exit'))[0]).toBe(0);
-  child.stdin.end('end\n');
-  expect((await once(child, 'close'))[0]).toBe(0);
-  expect(problems).toContain('written again');
-  expect(problems).not.toContain('lost');
-  expect(await ids(path)).toEqual(['0', '1', '2']);
-});
+test.runIf(process.platform === 'linux')(
+  'on a full disk events wait, and are written when there is room',
+  async () => {
+    const path = join(folder(), 'events.sqlite');
+    const script = fileURLToPath(new URL('../support/record-in-limit.ts', import.meta.url));
+    const child = spawn('bash', [
+      '-c',
+      `ulimit -S -f 400; exec "$0" "$1" "$2"`,
+      process.execPath,
+      script,
+      path,
+    ]);
+    let problems = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (problems += text));
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    async function record(length: number): Promise<{ waiting: number; lost: number }> {
+      child.stdin.write(`${length}\n`);
+      return JSON.parse((await lines.next()).value as string) as { waiting: number; lost: number };
+    }
+    expect(await record(10)).toEqual({ waiting: 0, lost: 0 });
+    expect(await record(1_000_000)).toEqual({ waiting: 1, lost: 0 });
+    expect((await record(10)).waiting).toBe(2);
+    expect(problems).toContain('wait in memory');
+    const freed = spawn('prlimit', ['--fsize=unlimited', '--pid', String(child.pid)]);
+    expect((await once(freed, 'exit'))[0]).toBe(0);
+    child.stdin.end('end\n');
+    expect((await once(child, 'close'))[0]).toBe(0);
+    expect(problems).toContain('written again');
+    expect(problems).not.toContain('lost');
+    expect(await ids(path)).toEqual(['0', '1', '2']);
+  },
+);
 
 test('a locked file holds up nobody; what waited is written afterwards, in order and once', async () => {
   const path = await stored([anEvent({ id: 'before' })]);
@@ -150,7 +178,12 @@ test('what memory cannot hold is counted and told', async () => {
   let lost = 0;
   writeFileSync(join(path, '..', '..', 'a-file'), '');
   const onLost = (events: number): void => void (lost += events);
-  const store = openEventStore({ path, onLost, closeMs: 300, onProblem: (problem) => problems.push(problem) });
+  const store = openEventStore({
+    path,
+    onLost,
+    closeMs: 300,
+    onProblem: (problem) => problems.push(problem),
+  });
   for (let i = 0; i < 10_005; i++) store.record(anEvent());
   expect(store.lost()).toBe(5);
   expect(store.waiting()).toBe(10_000);
@@ -239,7 +272,10 @@ test('JSONL holds the events, Parquet flat columns of them', async () => {
     fired: [{ rule: 'calm', action: 'log', trait: 'evil', at: 0, reading: { raw: 1, z: 1 } }],
     text: { prompt: 'Who?', answer: 'Me' },
   });
-  const path = await stored([event, anEvent({ id: 'b', traits: { calm: aSummary(undefined) }, firstTokenMs: undefined })]);
+  const path = await stored([
+    event,
+    anEvent({ id: 'b', traits: { calm: aSummary(undefined) }, firstTokenMs: undefined }),
+  ]);
   const jsonl = join(folder(), 'new', 'events.jsonl');
   expect(await exportEvents(jsonl, path)).toBe(2);
   expect(JSON.parse(readFileSync(jsonl, 'utf8').split('\n')[0]!)).toEqual(JSON.parse(JSON.stringify(event)));
@@ -261,7 +297,14 @@ test('JSONL holds the events, Parquet flat columns of them', async () => {
     answer: 'Me',
   });
   expect(JSON.parse(first!['fired'] as string)).toEqual(event.fired);
-  expect(second).toMatchObject({ id: 'b', first_token_ms: null, calm_mean: 1, calm_mean_z: null, evil_mean_z: null, answer: null });
+  expect(second).toMatchObject({
+    id: 'b',
+    first_token_ms: null,
+    calm_mean: 1,
+    calm_mean_z: null,
+    evil_mean_z: null,
+    answer: null,
+  });
 
   const none = join(folder(), 'none.parquet');
   expect(await exportEvents(none, path, { key: 'nobody' })).toBe(0);

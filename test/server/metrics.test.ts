@@ -64,7 +64,8 @@ test('two servers of a process do not share their figures', async () => {
 
 test('names beyond the limit become one series', async () => {
   const metrics = openMetrics({ maxLabels: 2 });
-  for (let i = 0; i < 50; i++) metrics.observe(anEvent({ keyId: `k${i}`, traits: { [`t${i}`]: aSummary(0) } }));
+  for (let i = 0; i < 50; i++)
+    metrics.observe(anEvent({ keyId: `k${i}`, traits: { [`t${i}`]: aSummary(0) } }));
   const found = series(await metrics.metricsText());
   expect(found['persona_key_answers_total{key="k1"}']).toBe(1);
   expect(found['persona_key_answers_total{key="other"}']).toBe(48);
@@ -86,9 +87,28 @@ test('a label has at most its limit of values, and keeps the ones it gave', () =
 test('the log holds figures and names, no text and no key', () => {
   const lines: string[] = [];
   const log = openAnswerLog({ sink: (line) => lines.push(line) });
-  log({ ...EVENT, text: { prompt: 'SECRET', answer: 'SECRET' }, error: 'no such key pk_0123456789ab_abcdefghijkl' }, 500);
+  log(
+    {
+      ...EVENT,
+      text: { prompt: 'SECRET', answer: 'SECRET' },
+      error: 'no such key pk_0123456789ab_abcdefghijkl',
+    },
+    500,
+  );
   expect(lines).toHaveLength(1);
-  expect(JSON.parse(lines[0]!)).toMatchObject({ id: 'chatcmpl-1', key: 'k1', status: 500, ms: 100, fired: ['r'] });
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    id: 'chatcmpl-1',
+    key: 'k1',
+    status: 500,
+    ms: 100,
+    fired: ['r'],
+  });
   expect(lines[0]).not.toMatch(/SECRET|abcdefghijkl|\n/);
-  expect(() => openAnswerLog({ sink: () => { throw new Error('full'); } })(EVENT, 200)).not.toThrow();
+  expect(() =>
+    openAnswerLog({
+      sink: () => {
+        throw new Error('full');
+      },
+    })(EVENT, 200),
+  ).not.toThrow();
 });

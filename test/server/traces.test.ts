@@ -1,12 +1,18 @@
 import { context, propagation, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
 import { afterEach, expect, test } from 'vitest';
 import { traceAnswer, traceContext } from '../../src/server/traces.ts';
 import { anEvent, aSummary } from './an-event.ts';
 
 function registered(): InMemorySpanExporter {
   const exporter = new InMemorySpanExporter();
-  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }));
+  trace.setGlobalTracerProvider(
+    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
+  );
   return exporter;
 }
 
@@ -46,7 +52,9 @@ test('a span holds times, usage and traits, and no text', () => {
     'persona.evil.mean': 7,
   });
   expect(span!.attributes).not.toHaveProperty('persona.calm.mean_z');
-  expect(span!.events).toMatchObject([{ name: 'persona.rule_fired', attributes: { 'persona.rule': 'r', 'persona.z': 2 } }]);
+  expect(span!.events).toMatchObject([
+    { name: 'persona.rule_fired', attributes: { 'persona.rule': 'r', 'persona.z': 2 } },
+  ]);
   expect(JSON.stringify([span!.attributes, span!.events])).not.toContain('SECRET');
 });
 

@@ -25,7 +25,14 @@ test('no IPv4 address becomes public by being written as IPv6', () => {
     fc.property(octet, octet, octet, octet, (a, b, c, d) => {
       const dotted = `${a}.${b}.${c}.${d}`;
       const hex = `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-      for (const wrapped of [`::ffff:${dotted}`, `::${dotted}`, `::ffff:${hex}`, `::ffff:0:${hex}`, `64:ff9b::${dotted}`, `2002:${hex}::`])
+      for (const wrapped of [
+        `::ffff:${dotted}`,
+        `::${dotted}`,
+        `::ffff:${hex}`,
+        `::ffff:0:${hex}`,
+        `64:ff9b::${dotted}`,
+        `2002:${hex}::`,
+      ])
         expect(isPublicAddress(wrapped)).toBe(false);
     }),
   );
@@ -38,33 +45,54 @@ const answers =
 
 test('a host with any private address is refused, unless it is listed', async () => {
   const url = 'https://hooks.example/a';
-  await expect(findTarget(url, { resolve: answers('8.8.8.8', '10.0.0.1') })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  await expect(findTarget(url, { resolve: answers('8.8.8.8', '::1') })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  expect(await findTarget(url, { resolve: answers('8.8.8.8', '1.1.1.1') })).toMatchObject({ address: '8.8.8.8', family: 4 });
+  await expect(findTarget(url, { resolve: answers('8.8.8.8', '10.0.0.1') })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+  });
+  await expect(findTarget(url, { resolve: answers('8.8.8.8', '::1') })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+  });
+  expect(await findTarget(url, { resolve: answers('8.8.8.8', '1.1.1.1') })).toMatchObject({
+    address: '8.8.8.8',
+    family: 4,
+  });
   const resolve = answers('10.0.0.1');
-  expect(await findTarget(url, { resolve, allowPrivate: ['hooks.example'] })).toMatchObject({ address: '10.0.0.1' });
-  await expect(findTarget(url, { resolve, allowPrivate: ['example'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  await expect(findTarget(url, { resolve, allowPrivate: ['hooks.example:8443'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  expect(await findTarget(url, { resolve, allowPrivate: ['hooks.example'] })).toMatchObject({
+    address: '10.0.0.1',
+  });
+  await expect(findTarget(url, { resolve, allowPrivate: ['example'] })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+  });
+  await expect(findTarget(url, { resolve, allowPrivate: ['hooks.example:8443'] })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+  });
 });
 
-test.each(['http://127.0.0.1/', 'http://2130706433/', 'http://0x7f.1/', 'http://0177.0.0.1/', 'http://[::1]/', 'http://[::ffff:8.8.8.8]/', 'http://169.254.169.254/latest'])(
-  '%s is refused without asking a resolver',
-  async (url) => {
-    const resolve = (): never => {
-      throw new Error('asked');
-    };
-    await expect(findTarget(url, { resolve })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  },
-);
+test.each([
+  'http://127.0.0.1/',
+  'http://2130706433/',
+  'http://0x7f.1/',
+  'http://0177.0.0.1/',
+  'http://[::1]/',
+  'http://[::ffff:8.8.8.8]/',
+  'http://169.254.169.254/latest',
+])('%s is refused without asking a resolver', async (url) => {
+  const resolve = (): never => {
+    throw new Error('asked');
+  };
+  await expect(findTarget(url, { resolve })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+});
 
-test.each(['ftp://example.com/', 'file:///etc/passwd', 'javascript:alert(1)', 'hooks', 'http://me:secret@example.com/'])(
-  '%s is no webhook',
-  async (url) => {
-    const error = await findTarget(url, { resolve: answers('8.8.8.8') }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'USAGE' });
-    expect(String(error)).not.toContain('secret');
-  },
-);
+test.each([
+  'ftp://example.com/',
+  'file:///etc/passwd',
+  'javascript:alert(1)',
+  'hooks',
+  'http://me:secret@example.com/',
+])('%s is no webhook', async (url) => {
+  const error = await findTarget(url, { resolve: answers('8.8.8.8') }).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'USAGE' });
+  expect(String(error)).not.toContain('secret');
+});
 
 test('a signature holds for its body, secret and time', () => {
   const header = sign('s', '{"a":1}', 1_900_000_000);

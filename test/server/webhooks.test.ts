@@ -12,7 +12,9 @@ interface Receiver {
   got: { request: IncomingMessage; body: string }[];
 }
 
-async function receiver(respond: RequestListener = (_, response) => void response.end('ok')): Promise<Receiver> {
+async function receiver(
+  respond: RequestListener = (_, response) => void response.end('ok'),
+): Promise<Receiver> {
   const got: Receiver['got'] = [];
   const server = createServer((request, response) => {
     let body = '';
@@ -67,7 +69,9 @@ test('a message arrives whole and signed, also one that is sent just before the 
 
 test('a receiver that fails is tried again, with the same id, until it takes the message', async () => {
   let calls = 0;
-  const { url, got } = await receiver((_, response) => void response.writeHead(++calls < 3 ? 500 : 204).end());
+  const { url, got } = await receiver(
+    (_, response) => void response.writeHead(++calls < 3 ? 500 : 204).end(),
+  );
   const { hooks, outcomes } = watched();
   hooks.send(url, 1);
   await until(() => outcomes.length > 0);
@@ -89,7 +93,9 @@ test('when the retries are used up it is counted and told, without the path', as
 
 test('a redirect is not followed', async () => {
   const inner = await receiver();
-  const { url, got } = await receiver((_, response) => void response.writeHead(307, { location: inner.url }).end());
+  const { url, got } = await receiver(
+    (_, response) => void response.writeHead(307, { location: inner.url }).end(),
+  );
   const { hooks, outcomes, problems } = watched();
   hooks.send(url, 1);
   await until(() => outcomes.length > 0);

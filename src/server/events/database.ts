@@ -57,7 +57,9 @@ export function openEventDatabase(path: string, bounds: EventBounds): EventDatab
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     // before the first table: afterwards the file could not shrink any more
-    database.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    database.exec(
+      'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;',
+    );
     checkVersion(path, numberOf(database, 'user_version'));
     database.exec(TABLES);
     return eventDatabase(database, bounds);
@@ -75,7 +77,10 @@ export function checkVersion(path: string, version: number): void {
   });
 }
 
-function eventDatabase(database: DatabaseSync, { maxRows, maxAgeDays, maxBytes }: EventBounds): EventDatabase {
+function eventDatabase(
+  database: DatabaseSync,
+  { maxRows, maxAgeDays, maxBytes }: EventBounds,
+): EventDatabase {
   const addEvent = database.prepare('INSERT INTO events (at, key, finish, json) VALUES (?, ?, ?, ?)');
   const addTrait = database.prepare('INSERT INTO event_traits VALUES (?, ?, ?)');
   const addRule = database.prepare('INSERT INTO event_rules VALUES (?, ?)');

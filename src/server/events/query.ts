@@ -34,7 +34,9 @@ const BUSY_MS = 5000;
 export async function* queryEvents(path: string, query: EventQuery = {}): AsyncGenerator<AnswerEvent> {
   using database = openToRead(path);
   const { where, values } = conditions(query);
-  const page = database.prepare(`SELECT place, json FROM events WHERE ${where} AND place > ? ORDER BY place LIMIT ?`);
+  const page = database.prepare(
+    `SELECT place, json FROM events WHERE ${where} AND place > ? ORDER BY place LIMIT ?`,
+  );
   let after = startOf(database, query) - 1;
   for (;;) {
     const rows = page.all(...values, after, PAGE) as unknown as { place: number; json: string }[];
@@ -55,7 +57,9 @@ export interface EventsOverview {
 export function eventsOverview(path: string, query: EventQuery = {}): EventsOverview {
   using database = openToRead(path);
   const { where, values } = conditions(query);
-  const { upTo } = database.prepare('SELECT ifnull(max(place), 0) AS upTo FROM events').get() as { upTo: number };
+  const { upTo } = database.prepare('SELECT ifnull(max(place), 0) AS upTo FROM events').get() as {
+    upTo: number;
+  };
   const traits = database
     .prepare(
       `SELECT DISTINCT trait FROM event_traits JOIN events USING (place) WHERE ${where} AND place BETWEEN ? AND ? ORDER BY trait`,
@@ -78,7 +82,9 @@ function openToRead(path: string): DatabaseSync {
   } catch (error) {
     database?.close();
     if (resultCode(error) === 0) throw error;
-    throw new PersonaError('BAD_FILE', `${path}: not a file of events: ${(error as Error).message}`, { cause: error });
+    throw new PersonaError('BAD_FILE', `${path}: not a file of events: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -106,7 +112,10 @@ function conditions(query: EventQuery): { where: string; values: SQLInputValue[]
     if (trait !== undefined) of.push(['t.trait = ?', trait]);
     if (above !== undefined) of.push(['t.z > ?', above]);
     if (below !== undefined) of.push(['t.z < ?', below]);
-    parts.push([`EXISTS (SELECT 1 FROM event_traits t WHERE ${joined(of)})`, ...of.flatMap(([, ...values]) => values)]);
+    parts.push([
+      `EXISTS (SELECT 1 FROM event_traits t WHERE ${joined(of)})`,
+      ...of.flatMap(([, ...values]) => values),
+    ]);
   }
   if (rule !== undefined)
     parts.push(['EXISTS (SELECT 1 FROM event_rules r WHERE r.place = events.place AND r.rule = ?)', rule]);

@@ -67,7 +67,7 @@ export function openEventStore(options: EventStoreOptions): EventStore {
   const listeners = new Set<() => void>();
 
   function settled(): void {
-    for (const listener of [...listeners]) listener();
+    for (const listener of listeners) listener();
   }
   function lose(count: number, why: string): void {
     if (count === 0) return;
@@ -92,7 +92,8 @@ export function openEventStore(options: EventStoreOptions): EventStore {
     return made;
   }
   function kept(): void {
-    if (failures > 0) onProblem?.(`events are written again to ${path}${lost > 0 ? `; ${lost} were lost` : ''}`);
+    if (failures > 0)
+      onProblem?.(`events are written again to ${path}${lost > 0 ? `; ${lost} were lost` : ''}`);
     failures = 0;
     for (const { json } of batch ?? []) characters -= json.length;
     batch = undefined;
@@ -125,20 +126,21 @@ export function openEventStore(options: EventStoreOptions): EventStore {
     timer = undefined;
     worker ??= started();
     batch = queue.splice(0, LARGEST_BATCH);
-    worker.postMessage({ batch } satisfies ToWriter);
+    post(worker, { batch });
   }
   /** Until nothing waits, or a try failed. */
   async function drained(): Promise<void> {
     const before = failures;
     send();
-    while (waiting() > 0 && failures <= before) {
+    for (;;) {
+      if (waiting() === 0 || failures > before) return;
       await new Promise<void>((resolve) => {
         const listener = (): void => {
           listeners.delete(listener);
           resolve();
         };
         listeners.add(listener);
-        if (batch === undefined) send();
+        send();
       });
     }
   }
@@ -182,13 +184,17 @@ export function openEventStore(options: EventStoreOptions): EventStore {
       clearTimeout(timer);
       if (worker !== undefined) {
         const gone = new Promise<void>((resolve) => worker!.once('exit', () => resolve()));
-        worker.postMessage('close' satisfies ToWriter);
+        post(worker, 'close');
         await within(gone, Math.max(1000, left()));
         await worker.terminate();
       }
       if (lost > 0) onProblem?.(`${lost} ${lost === 1 ? 'event was' : 'events were'} lost in all (${path})`);
     },
   };
+}
+
+function post(worker: Worker, message: ToWriter): void {
+  worker.postMessage(message, []); // all is copied, nothing handed over
 }
 
 async function within(work: Promise<void>, ms: number): Promise<void> {

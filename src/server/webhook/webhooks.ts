@@ -108,7 +108,9 @@ export function openWebhooks(options: WebhookOptions = {}): Webhooks {
       const status = await post(target, headersOf(delivery), delivery.body, signal);
       if (status >= 200 && status < 300) return undefined;
       const redirect = status >= 300 && status < 400;
-      const why = redirect ? `it answered ${status}, and redirects are not followed` : `it answered ${status}`;
+      const why = redirect
+        ? `it answered ${status}, and redirects are not followed`
+        : `it answered ${status}`;
       return { why, final: redirect || status === 410 }; // gone, as its owner says
     } catch (error) {
       if (end.signal.aborted) return { why: 'the server ended', final: true };
@@ -161,7 +163,7 @@ export function openWebhooks(options: WebhookOptions = {}): Webhooks {
       if (closed) return;
       closed = true;
       const empty = new Promise<void>((resolve) => (emptied = resolve));
-      for (const delivery of [...resting]) wake(delivery);
+      for (const delivery of resting) wake(delivery);
       next();
       const late = setTimeout(() => {
         const left = ready.splice(0);
