@@ -88,7 +88,9 @@ test('a running server notices keys that come and go, and lives through a broken
   writeFileSync(path, '{"keys": [');
   await sleep(100);
   expect(keyring.authenticate(`Bearer ${second}`)).toBeDefined();
-  expect(problems).toEqual([expect.stringContaining('stay as they were')]);
+  // once or twice: the file may be looked at while it is empty, before its half line is there
+  expect(problems.length).toBeGreaterThan(0);
+  for (const problem of problems) expect(problem).toContain('stay as they were');
   rmSync(path);
   await becomes(second, false);
   expect(problems.at(-1)).toContain('nobody has a key');

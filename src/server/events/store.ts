@@ -180,7 +180,6 @@ export function openEventStore(options: EventStoreOptions): EventStore {
         await within(drained(), left());
         if (waiting() > 0) await within(new Promise(() => {}), Math.min(BATCH_MS, left()));
       }
-      lose(waiting(), 'they could not be written before the end');
       clearTimeout(timer);
       if (worker !== undefined) {
         const gone = new Promise<void>((resolve) => worker!.once('exit', () => resolve()));
@@ -188,6 +187,7 @@ export function openEventStore(options: EventStoreOptions): EventStore {
         await within(gone, Math.max(1000, left()));
         await worker.terminate();
       }
+      lose(waiting(), 'they could not be written before the end');
       if (lost > 0) onProblem?.(`${lost} ${lost === 1 ? 'event was' : 'events were'} lost in all (${path})`);
     },
   };

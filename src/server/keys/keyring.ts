@@ -37,7 +37,13 @@ export async function openKeyring(path: string, options: KeyringOptions = {}): P
   let seen = await stampOf(path);
   let keys = byId(await readKeys(path));
 
-  async function reload(): Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+
+  /** One after the other: an older reading that ends later must not bring back a key that was removed. */
+  function reload(): Promise<void> {
+    return (last = last.then(readAgain));
+  }
+  async function readAgain(): Promise<void> {
     try {
       keys = byId(await readKeys(path));
     } catch (error) {
