@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
+import OpenAI, { AuthenticationError, RateLimitError } from 'openai';
 import { expect, onTestFinished, test } from 'vitest';
 import { changeKeys } from '../../src/server/keys/file.ts';
 import { newKey } from '../../src/server/keys/key.ts';
@@ -243,4 +244,32 @@ test('over a real connection: a client that leaves in the middle aborts the sign
   expect(again.status).toBe(200);
   await again.body!.cancel();
   expect(door.waiting()).toBe(0);
+});
+
+test("OpenAI's own client understands the refusals", async () => {
+  const path = join(folder(), 'keys.json');
+  const { id, key, hash } = newKey();
+  await changeKeys(path, () => [
+    { id, hash, name: 'a', created: new Date().toISOString(), tokensPerMinute: 100 },
+  ]);
+  using keyring = await openKeyring(path);
+  const { app } = anApp({ keyring }, (c) => c.json({ choices: [] }));
+  function create(apiKey: string): Promise<unknown> {
+    const client = new OpenAI({
+      apiKey,
+      baseURL: 'http://persona/v1',
+      maxRetries: 0,
+      fetch: async (url, init) => app.request(url, init),
+    });
+    return client.chat.completions.create({
+      model: 'm',
+      messages: [{ role: 'user', content: 'Hi' }],
+      max_tokens: 90,
+    });
+  }
+  await create(key);
+  await expect(create(newKey().key)).rejects.toBeInstanceOf(AuthenticationError);
+  const limited: unknown = await create(key).catch((error: unknown) => error);
+  expect(limited).toBeInstanceOf(RateLimitError);
+  expect(limited).toMatchObject({ code: 'rate_limit_exceeded', type: 'tokens' });
 });
