@@ -6,10 +6,15 @@ import { registerAxis } from './axis.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+<<<<<<< HEAD
 import { registerEval } from './eval.ts';
+=======
+import { registerEvents } from './events.ts';
+>>>>>>> record
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { registerJudge } from './judge.ts';
+import { registerKeys } from './keys.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
@@ -38,7 +43,12 @@ export const VERBS: readonly Register[] = [
   registerProject,
   registerEval,
   registerJudge,
+<<<<<<< HEAD
   registerPolicy,
+=======
+  registerKeys,
+  registerEvents,
+>>>>>>> record
   registerBench,
 ];
 

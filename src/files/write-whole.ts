@@ -9,15 +9,24 @@ import { mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { fileProblem } from './file-problem.ts';
 
+export interface WriteWholeOptions {
+  /** permissions, such as 0o600 for what only its owner may read. @default those of the old file, else the usual ones */
+  mode?: number;
+}
+
 /** Missing folders on the way are made; a link is followed; a pipe or device is written straight. */
-export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
+export async function writeWhole(
+  path: string,
+  data: string | Uint8Array,
+  options: WriteWholeOptions = {},
+): Promise<void> {
   try {
     const old = await stat(path).catch(absent);
     if (old !== undefined && !old.isFile()) return await writeFile(path, data);
     const target = old === undefined ? path : await realpath(path);
     const folder = dirname(target);
     await mkdir(folder, { recursive: true });
-    await replace(target, folder, data, old?.mode);
+    await replace(target, folder, data, options.mode ?? old?.mode);
   } catch (error) {
     throw fileProblem('write', path, error);
   }

@@ -1,0 +1,39 @@
+/** Requests that are turned away, in the shape that OpenAI's clients understand. */
+
+import type { Context } from 'hono';
+import type { Refusal } from '../breaker.ts';
+
+export interface RefusedRequest {
+  status: 401 | 413 | 429 | 503 | 504;
+  message: string;
+  type: string;
+  code: string;
+  /** from when on another try makes sense */
+  retryAfterMs?: number;
+}
+
+export function refuse(
+  c: Context,
+  { status, message, type, code, retryAfterMs }: RefusedRequest,
+  headers: Record<string, string> = {},
+): Response {
+  const all = { ...headers };
+  if (retryAfterMs !== undefined) {
+    all['retry-after'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
+    all['retry-after-ms'] = String(Math.ceil(retryAfterMs));
+  }
+  if (status === 401) all['www-authenticate'] = 'Bearer';
+  return c.json({ error: { message, type, param: null, code } }, status, all);
+}
+
+/** While the breaker is open: `refuse(c, engineRests(refusal))`. */
+export function engineRests({ reason, retryAfterSeconds }: Refusal): RefusedRequest {
+  const message = `No answers now: ${reason}.`;
+  return {
+    status: 503,
+    message,
+    type: 'server_error',
+    code: 'engine_crashed',
+    retryAfterMs: retryAfterSeconds * 1000,
+  };
+}
