@@ -92,6 +92,8 @@ export interface EngineRequest {
   sampling?: Sampling;
   /** The text ends before the first of these. */
   stop?: readonly string[];
+  /** The answer follows this grammar (llama.cpp's GBNF, from the rule `root` on). */
+  grammar?: string;
   /** Do not end at the model's end-of-turn tokens. @default false */
   ignoreEnd?: boolean;
   /** Log-probability of each answer token, with this many alternatives. undefined = none */
