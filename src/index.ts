@@ -28,6 +28,8 @@ export type { WrittenTrait } from './trait/write.ts';
 
 export { askRollouts, readMeans } from './rollout/ask.ts';
 export { readGivenRollouts } from './rollout/given.ts';
+export { loadRoles } from './rollout/roles.ts';
+export type { Role, RoleSet } from './rollout/roles.ts';
 export { planNeutral, planRollouts } from './rollout/plan.ts';
 export type { AskedRollout, Rollout } from './rollout/rollout.ts';
 
@@ -58,14 +60,22 @@ export type { Combination, Lengths, Named } from './vector/combine.ts';
 export { compareAt } from './vector/compare.ts';
 export { decompose } from './vector/decompose.ts';
 export { assistantAxis, axisCosine, capFloors, componentsFor, roleSpace } from './vector/axis.ts';
+export { extractAxis } from './vector/extract-axis.ts';
+export type { AxisExtraction, AxisOptions } from './vector/extract-axis.ts';
 export { filterRollouts } from './vector/filter.ts';
 export { checkFit } from './vector/fit.ts';
 export { direction } from './vector/vector.ts';
 export type { PersonaVector } from './vector/vector.ts';
 
 export { readings, resolveWatches, watchReads } from './monitor/watch.ts';
+export { evaluateMonitor } from './monitor/evaluate.ts';
+export type { MonitorEvaluation, MonitorOptions } from './monitor/evaluate.ts';
 export { parseSpec } from './steer/spec.ts';
 export { resolveSteering } from './steer/resolve.ts';
+export { planEvaluation } from './rollout/plan-evaluation.ts';
+export { evaluateTrait } from './steer/evaluate.ts';
+export { evaluationCsv } from './steer/evaluation-csv.ts';
+export { summariseEvaluation } from './steer/evaluation-summary.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

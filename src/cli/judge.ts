@@ -7,7 +7,7 @@ import { PersonaError } from '../errors.ts';
 import { openJsonl } from '../files/jsonl.ts';
 import { writeWhole } from '../files/write-whole.ts';
 import { agreement, type Agreement } from '../judge/agree.ts';
-import type { Judge, JudgeUsage } from '../judge/judge.ts';
+import type { Judge } from '../judge/judge.ts';
 import { LIKELIHOOD } from '../judge/likelihood.ts';
 import { COHERENCE_RUBRIC, fillRubric, rubricId } from '../judge/rubric.ts';
 import type { Interval } from '../math/bootstrap.ts';
@@ -17,7 +17,14 @@ import { atPlace } from './kit/at-place.ts';
 import { describe } from './kit/help.ts';
 import { mapInOrder } from './kit/in-order.ts';
 import { type AnswerRow, type PlacedAnswer, readAnswers, rowKeys, type RowScores } from './kit/judge-rows.ts';
-import { addJudgeOptions, type JudgeOptions, openJudges, type Subject, subjectOf } from './kit/judges.ts';
+import {
+  addJudgeOptions,
+  type JudgeOptions,
+  openJudges,
+  type Subject,
+  subjectOf,
+  usageText,
+} from './kit/judges.ts';
 import { run, type Session } from './kit/run.ts';
 import { table } from './kit/table.ts';
 import { count } from './kit/text.ts';
@@ -246,17 +253,6 @@ function summaryText(summary: readonly Summary[]): string {
       .join(', ') || '–',
   ]);
   return table(['judge', 'scored', 'mean trait', 'mean coherence', 'without a score'], rows);
-}
-
-function usageText({ requests, cached, promptTokens, completionTokens, cost }: JudgeUsage): string {
-  if (requests + cached === 0) return '';
-  const tokens = promptTokens + completionTokens;
-  return [
-    `${count(requests)} requests`,
-    `${count(cached)} answers known from before`,
-    `${count(tokens)} tokens`,
-    ...(cost === undefined ? [] : [`$${cost.toFixed(4)}`]),
-  ].join(', ');
 }
 
 // --- agree -----------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
+import { registerAxis } from './axis.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+import { registerEval } from './eval.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { registerJudge } from './judge.ts';
@@ -28,10 +30,12 @@ export const VERBS: readonly Register[] = [
   registerTrait,
   registerExtract,
   registerSweep,
+  registerAxis,
   registerVectors,
   registerGenerate,
   registerChat,
   registerProject,
+  registerEval,
   registerJudge,
   registerBench,
 ];

@@ -7,6 +7,7 @@ import { norm } from '../math/vector.ts';
 import { vectorsFolder } from '../model/home.ts';
 import { type ControlVector, readControlVector } from '../steer/control-vector.ts';
 import type { Trait } from '../trait/trait.ts';
+import type { AxisRecipe } from '../vector/axis-figures.ts';
 import { readVector } from '../vector/file.ts';
 import { vectorName, vectorPath } from '../vector/find.ts';
 import { listVectorFiles } from '../vector/list.ts';
@@ -175,7 +176,8 @@ function textOf(path: string, vector: PersonaVector): string {
   ] as const) {
     const entries = Object.entries({ ...values } as Record<string, unknown>)
       .filter(([key]) => !TOLD_ABOVE.has(key))
-      .map(([key, value]): [string, unknown] => [key, key === 'trait' ? traitLine(value as Trait) : value]);
+      .map(([key, value]): [string, unknown] => [key, key === 'trait' ? traitLine(value as Trait) : value])
+      .flatMap(([key, value]) => (key === 'axis' ? axisEntries(key, value) : [[key, value] as const]));
     if (entries.length > 0)
       sections.push(
         `${title}\n${aligned(entries.map(([key, value]) => [`  ${key}`, valueText(value, model.layers, layer)]))}`,
@@ -202,6 +204,18 @@ function indented(text: string): string {
 /** The recipe keeps the trait whole; to read, its name and size are enough. */
 function traitLine({ name, instruction, questions, evaluation }: Trait): string {
   return `${name}, ${instruction.length} instruction pairs, ${questions.length} + ${evaluation.length} questions`;
+}
+
+/** Of an assistant axis: its recipe in a line; of its figures each in lines of its own. */
+function axisEntries(key: string, value: unknown): (readonly [string, unknown])[] {
+  if (!isObject(value)) return [[key, value]];
+  if ('neutral' in value) return [[key, axisLine(value as unknown as AxisRecipe)]];
+  return Object.entries(value).flatMap(([inner, item]) => axisEntries(`${key}.${inner}`, item));
+}
+
+function axisLine({ roles, neutral, questions, filter }: AxisRecipe): string {
+  const kept = roles.filter((role) => role.kept >= filter.least).length;
+  return `${kept} of ${roles.length} roles counted, ${neutral.length} neutral prompts, ${questions.length} questions`;
 }
 
 function foreignDocument({ path, hint, directions }: ControlVector): object {
@@ -251,6 +265,9 @@ function valueText(value: unknown, layers: number, layer: number | undefined): s
     const numbers = value.map((item: unknown) => (typeof item === 'number' ? item : NaN));
     if (numbers.some(Number.isFinite)) return perLayer(numbers, layer);
   }
+  const own: unknown = Array.isArray(value) && layer !== undefined ? value[layer] : undefined;
+  if (Array.isArray(value) && value.length === layers && Array.isArray(own))
+    return `${inline(own)} at layer ${layer}`;
   if (Array.isArray(value) && value.length > 0 && value.every((item) => isObject(item)))
     return value.map((item) => `\n    ${inline(item)}`).join('');
   return inline(value);

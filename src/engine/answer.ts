@@ -54,6 +54,14 @@ function keepLogprobs(job: Job, token: number, logits: Float32Array, model: Nati
 export function tell(job: Job): void {
   if (job.given) return;
   const { reads, request } = job;
+  if (job.told < 0) {
+    if (job.fed < job.prompt.length) return;
+    job.told = 0;
+    job.onEvents(
+      [],
+      reads.projections.map(({ result }) => result.prompt),
+    );
+  }
   const fed = reads.projections.length > 0 ? Math.max(0, job.fed - job.prompt.length) : Infinity;
   // the last token's text may still grow
   const whole = job.answer.length - (job.finish === undefined && job.text.pending ? 1 : 0);

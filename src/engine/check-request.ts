@@ -7,6 +7,8 @@ import type { Edit, EngineRequest, ModelInfo, Sampling } from './request.ts';
 const MAX_DIRECTIONS = 1024;
 /** Alternatives told per token; more is a distribution, and slow to sort out. */
 const MAX_TOP_LOGPROBS = 1000;
+/** Characters; llama.cpp's parser recurses, and its rules are walked at every token. */
+const MAX_GRAMMAR = 100_000;
 /** The stream is f32. */
 const F32_MAX = 3.4e38;
 /** Tokens that a sampler may keep or look back on; it allocates for them. */
@@ -19,7 +21,12 @@ export function checkRequest(request: EngineRequest, info: ModelInfo): void {
   if (edits.length + projections.length > MAX_DIRECTIONS) {
     refuse(`${edits.length} edits and ${projections.length} projections; at most ${MAX_DIRECTIONS} together`);
   }
-  edits.forEach((edit, i) => checkEdit(`edits[${i}]`, edit, info));
+  checkEdits(edits, info);
+  if (request.grammar !== undefined) {
+    if (request.grammar.length > MAX_GRAMMAR)
+      refuse(`grammar: ${request.grammar.length} characters; at most ${MAX_GRAMMAR}`);
+    if (request.ignoreEnd) refuse('grammar: a text that follows one ends with it, so ignoreEnd cannot be');
+  }
   projections.forEach((read, i) => {
     checkLayer(`projections[${i}].layer`, read.layer, info.layers);
     checkDirection(`projections[${i}].direction`, read.direction, info.width);
@@ -34,6 +41,11 @@ export function checkRequest(request: EngineRequest, info: ModelInfo): void {
   checkRange('maxTokens', request.maxTokens, 0, Infinity, 'whole');
   checkRange('topLogprobs', request.topLogprobs, 0, MAX_TOP_LOGPROBS, 'whole');
   checkSampling(request.sampling ?? {});
+}
+
+/** @throws PersonaError USAGE or BAD_VECTOR naming the field */
+export function checkEdits(edits: readonly Edit[], info: ModelInfo): void {
+  edits.forEach((edit, i) => checkEdit(`edits[${i}]`, edit, info));
 }
 
 function checkEdit(field: string, edit: Edit, info: ModelInfo): void {

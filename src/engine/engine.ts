@@ -9,13 +9,27 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { PersonaError } from '../errors.ts';
 import { verifyDirection, verifyModel, type CanaryReport } from './canary.ts';
-import { checkRequest } from './check-request.ts';
+import { checkEdits, checkRequest } from './check-request.ts';
 import type { Fault, FromEngine, ToEngine } from './protocol.ts';
-import type { EngineOptions, EngineRequest, EngineResult, ModelInfo, TokenEvent } from './request.ts';
+import type { Edit, EngineOptions, EngineRequest, EngineResult, ModelInfo, TokenEvent } from './request.ts';
 
 export interface RunOptions {
   signal?: AbortSignal | undefined;
   onEvents?: ((events: TokenEvent[]) => void) | undefined;
+  /** the projections at the last prompt token, before a word is told; not of a given answer */
+  onPrompt?: ((projections: number[]) => void) | undefined;
+  /** how to change the request while it runs */
+  onStart?: ((control: RunControl) => void) | undefined;
+}
+
+/** A request under way. */
+export interface RunControl {
+  /**
+   * More edits, from the next token on; those of `editsApplied` follow the first ones'. Nothing happens when the
+   * request is over.
+   * @throws PersonaError as for a request's own edits
+   */
+  addEdits(edits: readonly Edit[]): Promise<void>;
 }
 
 export interface OpenOptions extends EngineOptions {
@@ -27,7 +41,8 @@ export interface OpenOptions extends EngineOptions {
 interface Pending {
   resolve: (message: FromEngine) => void;
   reject: (error: unknown) => void;
-  onEvents: ((events: TokenEvent[]) => void) | undefined;
+  onEvents: RunOptions['onEvents'];
+  onPrompt: RunOptions['onPrompt'];
 }
 
 /** Native error output kept for the message of a crash. */
@@ -144,7 +159,11 @@ export class Engine implements AsyncDisposable {
 
   #receive(message: FromEngine): void {
     if (message.type === 'events') {
-      for (const batch of message.batches) this.#pending.get(batch.id)?.onEvents?.(batch.events);
+      for (const { id, events, prompt } of message.batches) {
+        const pending = this.#pending.get(id);
+        if (prompt) pending?.onPrompt?.(prompt);
+        if (events.length > 0) pending?.onEvents?.(events);
+      }
       return;
     }
     if (!('id' in message) || message.id === undefined) return;
@@ -156,13 +175,14 @@ export class Engine implements AsyncDisposable {
 
   #ask<T extends FromEngine['type']>(
     make: (id: number) => ToEngine,
-    { signal, onEvents }: RunOptions = {},
+    { signal, onEvents, onPrompt, onStart }: RunOptions = {},
   ): Promise<Extract<FromEngine, { type: T }>> {
     const id = this.#nextId++;
     const answer = new Promise<Extract<FromEngine, { type: T }>>((resolve, reject) => {
-      this.#pending.set(id, { resolve: resolve as Pending['resolve'], reject, onEvents });
+      this.#pending.set(id, { resolve: resolve as Pending['resolve'], reject, onEvents, onPrompt });
     });
     this.#send(make(id));
+    onStart?.(this.#controlOf(id));
     return abortable(answer, signal, () => {
       this.#pending.delete(id);
       this.#send({ type: 'abort', id });
@@ -181,6 +201,17 @@ export class Engine implements AsyncDisposable {
       await abortable(Promise.all(proofs), options.signal);
     }
     return this.runUnverified(request, options);
+  }
+
+  #controlOf(id: number): RunControl {
+    return {
+      addEdits: async (edits) => {
+        checkEdits(edits, this.info);
+        if (this.options.canary !== false)
+          await Promise.all(edits.map((edit) => this.#verify(edit.layer, edit.direction)));
+        if (this.#pending.has(id)) this.#send({ type: 'edit', id, edits });
+      },
+    };
   }
 
   /** Each direction is proved once per layer. */

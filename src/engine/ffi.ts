@@ -165,6 +165,8 @@ const llamaFunctions = {
   llama_sampler_chain_init: 'void *llama_sampler_chain_init(llama_sampler_chain_params params)',
   llama_sampler_chain_add: 'void llama_sampler_chain_add(void *chain, void *sampler)',
   llama_sampler_free: 'void llama_sampler_free(void *sampler)',
+  llama_sampler_init_grammar:
+    'void *llama_sampler_init_grammar(const void *vocab, const char *grammar, const char *root)',
   llama_sampler_init_greedy: 'void *llama_sampler_init_greedy()',
   llama_sampler_init_dist: 'void *llama_sampler_init_dist(uint32_t seed)',
   llama_sampler_init_top_k: 'void *llama_sampler_init_top_k(int32_t k)',

@@ -7,7 +7,7 @@ import { compileEdits, touchesPrompt, type CompiledEdit } from './edits.ts';
 import type { NativeModel } from './native-model.ts';
 import { ANSWER, partOf, SCOPE_PARTS } from './part.ts';
 import { createReads, type ReadState } from './reads.ts';
-import type { EngineRequest, FinishReason, TokenEvent, TokenLogprobs } from './request.ts';
+import type { Edit, EngineRequest, FinishReason, TokenEvent, TokenLogprobs } from './request.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 import type { Slot } from './slots.ts';
 
@@ -21,6 +21,8 @@ export interface Job {
   edits: CompiledEdit[];
   /** by layer, those that reach something this request wants to know */
   editsAt: ReadonlyMap<number, CompiledEdit[]>;
+  /** edits joined after it began */
+  changed: boolean;
   reads: ReadState;
   /** text is to be predicted, so the whole network is computed */
   needsLogits: boolean;
@@ -42,9 +44,9 @@ export interface Job {
   cached: number;
   /** no more tokens are sampled */
   finish: FinishReason | undefined;
-  /** answer tokens told of so far */
+  /** answer tokens told of so far; −1: not even the prompt's projections */
   told: number;
-  onEvents: (events: TokenEvent[]) => void;
+  onEvents: (events: TokenEvent[], prompt?: number[]) => void;
 }
 
 /**
@@ -85,17 +87,15 @@ export function createJob(
     answer,
     given,
     edits,
-    editsAt: Map.groupBy(
-      edits.filter((edit) => edit.layer < depth),
-      (edit) => edit.layer,
-    ),
+    editsAt: byLayer(edits, depth),
+    changed: false,
     reads,
     needsLogits,
     feedsLast: wanted.some(([, parts]) => (parts & ANSWER) !== 0),
     depth,
     prefixKey: prefixKey(edits),
     checkpointsAt: [],
-    sampler: samples ? createSampler(model, request.sampling ?? {}) : undefined,
+    sampler: samples ? createSampler(model, request.sampling ?? {}, request.grammar) : undefined,
     text: new AnswerText(request.stop ?? []),
     pieces: [],
     logprobs: [],
@@ -103,9 +103,23 @@ export function createJob(
     fed: 0,
     cached: 0,
     finish: given ? 'given' : samples ? undefined : 'length',
-    told: 0,
+    told: given || reads.projections.length === 0 ? 0 : -1,
     onEvents,
   };
+}
+
+/** More edits from the next token on. What is computed by them belongs to this request alone. */
+export function addEdits(job: Job, edits: readonly Edit[]): void {
+  job.edits.push(...compileEdits(edits));
+  job.editsAt = byLayer(job.edits, job.depth);
+  job.changed = true;
+}
+
+function byLayer(edits: readonly CompiledEdit[], depth: number): Map<number, CompiledEdit[]> {
+  return Map.groupBy(
+    edits.filter((edit) => edit.layer < depth),
+    (edit) => edit.layer,
+  );
 }
 
 /** Tokens that have to be in the cache when the job is over, as far as is known now. */
@@ -139,7 +153,8 @@ export function tokenAt(job: Job, position: number): number {
 
 /** Positions from which on the KV cache is this request's own: only an edit of everything goes on as it began. */
 export function shareableLength(job: Job): number {
-  return job.edits.every((edit) => edit.parts === SCOPE_PARTS.all) ? Infinity : job.prompt.length - 1;
+  const asBegun = !job.changed && job.edits.every((edit) => edit.parts === SCOPE_PARTS.all);
+  return asBegun ? Infinity : job.prompt.length - 1;
 }
 
 /** Equal where the edits do the same to the prompt before its last token. */

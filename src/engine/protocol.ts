@@ -1,12 +1,13 @@
 /** Messages between the engine's host and its process. Sent with structured clone, so typed arrays stay typed. */
 
 import type { ErrorCode } from '../errors.ts';
-import type { EngineOptions, EngineRequest, EngineResult, ModelInfo, TokenEvent } from './request.ts';
+import type { Edit, EngineOptions, EngineRequest, EngineResult, ModelInfo, TokenEvent } from './request.ts';
 
 export type ToEngine =
   | { type: 'load'; options: EngineOptions }
   | { type: 'submit'; id: number; request: EngineRequest }
   | { type: 'abort'; id: number }
+  | { type: 'edit'; id: number; edits: readonly Edit[] }
   | { type: 'tokenize'; id: number; text: string; parseSpecial: boolean }
   | { type: 'detokenize'; id: number; tokens: readonly number[] }
   | { type: 'control_vector'; id: number; data: Float32Array | null; firstLayer: number; lastLayer: number }
@@ -16,7 +17,8 @@ export type ToEngine =
 export type FromEngine =
   | { type: 'progress'; fraction: number }
   | { type: 'loaded'; info: ModelInfo }
-  | { type: 'events'; batches: { id: number; events: TokenEvent[] }[] }
+  /** `prompt`: the projections at the last prompt token, once, before any token of the answer */
+  | { type: 'events'; batches: { id: number; events: TokenEvent[]; prompt?: number[] | undefined }[] }
   | { type: 'result'; id: number; result: EngineResult }
   | { type: 'tokens'; id: number; tokens: number[] }
   | { type: 'text'; id: number; text: string; pieces: string[] }

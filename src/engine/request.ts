@@ -96,6 +96,8 @@ export interface EngineRequest {
   grammar?: string;
   /** Do not end at the model's end-of-turn tokens. @default false */
   ignoreEnd?: boolean;
+  /** The answer follows this grammar (llama.cpp's GBNF, from the rule `root` on). */
+  grammar?: string;
   /** Log-probability of each answer token, with this many alternatives. undefined = none */
   topLogprobs?: number;
   edits?: readonly Edit[];

@@ -1,8 +1,9 @@
 /**
- * Picks the tokens of one answer: llama.cpp's native sampler chain, penalties → top-k → top-p → min-p → temperature →
- * draw. Where the likeliest token is wanted and nothing is penalised, a look over the logits does it in a third of the time.
+ * Picks the tokens of one answer: llama.cpp's native sampler chain, grammar → penalties → top-k → top-p → min-p →
+ * temperature → draw. Where the likeliest token is wanted and nothing is penalised, a look over the logits does it in a third of the time.
  */
 
+import { PersonaError } from '../errors.ts';
 import type { Native, Pointer } from './ffi.ts';
 import { indexOfLargest } from './logits.ts';
 import type { NativeModel } from './native-model.ts';
@@ -17,14 +18,16 @@ export interface Sampler extends Disposable {
   pick(row: number): number;
 }
 
-export function createSampler(model: NativeModel, sampling: Sampling): Sampler {
+/** @throws PersonaError USAGE for a grammar that llama.cpp does not take */
+export function createSampler(model: NativeModel, sampling: Sampling, grammar?: string): Sampler {
   const { native, context } = model;
   const { temperature = 1, repeatPenalty = 1, frequencyPenalty = 0, presencePenalty = 0 } = sampling;
   const penalised = repeatPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
-  if (temperature === 0 && !penalised) {
+  if (temperature === 0 && !penalised && grammar === undefined) {
     return { pick: (row) => indexOfLargest(model.logits(row)), [Symbol.dispose]() {} };
   }
   const chain: Pointer = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params());
+  if (grammar !== undefined) native.llama_sampler_chain_add(chain, grammarLink(model, grammar, chain));
   for (const sampler of links(native, model.info.vocabulary, sampling, penalised)) {
     native.llama_sampler_chain_add(chain, sampler);
   }
@@ -32,6 +35,15 @@ export function createSampler(model: NativeModel, sampling: Sampling): Sampler {
     pick: (row) => native.llama_sampler_sample(chain, context, row) as number,
     [Symbol.dispose]: () => native.llama_sampler_free(chain), // and all its links
   };
+}
+
+function grammarLink({ native, vocab }: NativeModel, grammar: string, chain: Pointer): Pointer {
+  const link: Pointer = native.llama_sampler_init_grammar(vocab, grammar, 'root');
+  if (link) return link;
+  native.llama_sampler_free(chain);
+  throw new PersonaError('USAGE', 'grammar: llama.cpp cannot read it', {
+    remedy: 'write it as GBNF, with a rule called root and none that begins with itself',
+  });
 }
 
 function links(native: Native, vocabulary: number, sampling: Sampling, penalised: boolean): Pointer[] {

@@ -8,14 +8,14 @@ import { place } from './admission.ts';
 import { isDone, predict, resultOf, tell } from './answer.ts';
 import { GraphRun, type StepRow } from './graph-run.ts';
 import type { GraphTap } from './graph-tap.ts';
-import { createJob, putsOut, remaining, tokenAt, wantsLogits, type Job } from './job.ts';
+import { addEdits, createJob, putsOut, remaining, tokenAt, wantsLogits, type Job } from './job.ts';
 import { MAX_OUTPUT_ROWS, type NativeModel } from './native-model.ts';
 import { countRows } from './reads.ts';
-import type { EngineRequest, EngineResult, TokenEvent } from './request.ts';
+import type { Edit, EngineRequest, EngineResult } from './request.ts';
 import { addCheckpoint, createSlots, MAX_BRIDGE, type Slot } from './slots.ts';
 
 export interface JobCallbacks {
-  onEvents: (events: TokenEvent[]) => void;
+  onEvents: Job['onEvents'];
   onDone: (result: EngineResult) => void;
   onError: (error: unknown) => void;
 }
@@ -53,6 +53,12 @@ export class Scheduler implements Disposable {
   abort(id: number): void {
     const job = this.#byId.get(id);
     if (job) this.#release(job);
+  }
+
+  /** More edits of a request that is under way, from its next token on; nothing where it is over. */
+  addEdits(id: number, edits: readonly Edit[]): void {
+    const job = this.#byId.get(id);
+    if (job) addEdits(job, edits);
   }
 
   /** Nothing that was computed so far may be shared: the model computes otherwise from now on. */

@@ -9,7 +9,6 @@ import { GraphTap } from './graph-tap.ts';
 import { NativeModel } from './native-model.ts';
 import { FAULTS_VARIABLE, type FromEngine, type ToEngine } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
-import type { TokenEvent } from './request.ts';
 
 /** llama.cpp's levels: 2 info, 3 warning, 4 error, 5 continuation of the line before. */
 const LOG_ERROR = 4;
@@ -25,7 +24,7 @@ let model: NativeModel | undefined;
 let scheduler: Scheduler | undefined;
 let running = false;
 let told = 0; // when events were sent last
-let events: { id: number; events: TokenEvent[] }[] = [];
+let events: Extract<FromEngine, { type: 'events' }>['batches'] = [];
 const lastErrors: string[] = [];
 
 function send(message: FromEngine): void {
@@ -76,7 +75,7 @@ function receive(message: ToEngine): void {
     case 'submit': {
       const { id } = message;
       scheduler!.submit(id, message.request, {
-        onEvents: (batch) => events.push({ id, events: batch }),
+        onEvents: (batch, prompt) => events.push({ id, events: batch, prompt }),
         onDone: (result) => {
           // events of the same step come first
           tell();
@@ -90,6 +89,8 @@ function receive(message: ToEngine): void {
       }
       return;
     }
+    case 'edit':
+      return scheduler!.addEdits(message.id, message.edits);
     case 'abort':
       return scheduler!.abort(message.id);
     case 'tokenize':

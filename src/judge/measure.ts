@@ -60,7 +60,8 @@ export async function surpriseOf(
   return value === undefined ? undefined : -value;
 }
 
-async function meanLogprob(
+/** log P of a text per token after a rendered prompt; undefined for one without tokens. */
+export async function meanLogprob(
   model: ChatModel,
   prompt: string,
   answer: string,

@@ -29,7 +29,7 @@ export async function openJudge(spec: string, options: OpenJudgeOptions = {}): P
   const [, kind, rest] = /^(openai|gguf|fn):(.+)$/s.exec(spec) ?? [];
   if (kind === undefined || rest === undefined) {
     throw new PersonaError('USAGE', `${JSON.stringify(spec)} names no judge`, {
-      remedy: `Judges are ${JUDGE_FORMS}${spec === 'likelihood' ? '; likelihood needs the model that answers' : ''}.`,
+      remedy: `Judges are likelihood (the model that answers, where there is one), ${JUDGE_FORMS}.`,
     });
   }
   if (kind === 'fn') return openFunctionJudge(rest);

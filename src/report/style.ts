@@ -93,6 +93,7 @@ summary { cursor: pointer; width: fit-content; font-size: 13.5px; color: var(--m
 summary:hover { color: var(--ink); }
 .numbers { margin-top: 10px; }
 .scroll { overflow-x: auto; margin-top: 10px; max-height: 420px; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { padding: 6px 0 6px 20px; text-align: end; vertical-align: top; border-bottom: 1px solid var(--rule); font-weight: 400; }
 th:first-child { padding-inline-start: 0; text-align: start; }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { inFlight } from '../engine/in-flight.ts';
 import type { EngineResult, MeanKind } from '../engine/request.ts';
 import type { ChatModel } from '../model/chat-model.ts';
+import type { ChatMessage } from '../model/template.ts';
 import type { PlannedRollout } from './plan.ts';
 import type { AskedRollout, RolloutMeans } from './rollout.ts';
 
@@ -12,6 +13,8 @@ export const MEAN_KINDS: readonly MeanKind[] = ['response_avg', 'prompt_avg', 'p
 export interface AskOptions {
   maxTokens: number;
   temperature: number;
+  /** @default 1 */
+  topP?: number;
   seed: number;
   signal?: AbortSignal | undefined;
 }
@@ -27,25 +30,38 @@ export async function* askRollouts(
   plan: readonly PlannedRollout[],
   options: AskOptions,
 ): AsyncGenerator<AskedRollout> {
-  const ask = async (planned: PlannedRollout, signal: AbortSignal): Promise<AskedRollout> => {
-    const { messages, ...rest } = planned;
-    const prompt = model.render(messages);
-    const result = await model.engine.run(
-      {
-        prompt,
-        maxTokens: options.maxTokens,
-        sampling: { temperature: options.temperature, seed: options.seed + ownSeed(planned.id) },
-        means: { layers: 'all', kinds: MEAN_KINDS },
-      },
-      { signal },
-    );
-    const { text, tokens, finishReason } = result;
-    return {
-      rollout: { ...rest, prompt, answer: text, tokens: tokens.length, finishReason },
-      ...meansOf(result),
-    };
-  };
+  const ask = (planned: PlannedRollout, signal: AbortSignal): Promise<AskedRollout> =>
+    answerOf(model, planned, options, signal);
   yield* inFlight(plan, inFlightLimit(model), ask, options.signal);
+}
+
+/** What is planned, with the model's answer. */
+export type Answered<P extends { id: string; messages: ChatMessage[] }> = RolloutMeans & {
+  rollout: Omit<P, 'messages'> & { prompt: string; answer: string; tokens: number; finishReason: string };
+};
+
+export async function answerOf<P extends { id: string; messages: ChatMessage[] }>(
+  model: ChatModel,
+  planned: P,
+  { maxTokens, temperature, topP = 1, seed }: AskOptions,
+  signal: AbortSignal,
+): Promise<Answered<P>> {
+  const { messages, ...rest } = planned;
+  const prompt = model.render(messages);
+  const result = await model.engine.run(
+    {
+      prompt,
+      maxTokens,
+      sampling: { temperature, topP, seed: seed + ownSeed(planned.id) },
+      means: { layers: 'all', kinds: MEAN_KINDS },
+    },
+    { signal },
+  );
+  const { text, tokens, finishReason } = result;
+  return {
+    rollout: { ...rest, prompt, answer: text, tokens: tokens.length, finishReason },
+    ...meansOf(result),
+  };
 }
 
 /** The activations of a text that is already there. */

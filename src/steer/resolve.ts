@@ -7,7 +7,7 @@ import type { ModelIdentity } from '../model/chat-model.ts';
 import { checkFit } from '../vector/fit.ts';
 import { increments } from '../vector/algebra.ts';
 import { afterFinalNorm, direction, type PersonaVector } from '../vector/vector.ts';
-import { formatSpec, type SteerOp, type SteerSpec } from './spec.ts';
+import { formatSpec, type Bound, type SteerOp, type SteerSpec } from './spec.ts';
 
 /** What was done, for output: one entry per edit. */
 export interface AppliedSteering {
@@ -186,18 +186,44 @@ function coefficientAt(
 function boundAt(
   layer: number,
   spec: SteerSpec & { op: 'cap' },
-  { baseline }: PersonaVector,
+  vector: PersonaVector,
 ): { above: number } | { below: number } {
-  const { side, unit, value } = spec.bound ?? { side: 'above', unit: 'sd', value: 1 };
-  if (unit === 'raw') return side === 'above' ? { above: value } : { below: value };
-  if (!baseline)
+  const wanted = spec.bound ?? { side: 'above', unit: 'sd', value: 1 };
+  const bound = boundValue(layer, spec, wanted, vector);
+  return wanted.side === 'above' ? { above: bound } : { below: bound };
+}
+
+function boundValue(
+  layer: number,
+  spec: SteerSpec,
+  { side, unit, value }: Bound,
+  { baseline, quality }: PersonaVector,
+): number {
+  if (unit === 'raw') return value;
+  if (unit === 'sd') {
+    if (baseline) return baseline.mean[layer]! + value * baseline.deviation[layer]!;
     throw wrong(
       spec,
       `${spec.vector} holds no neutral baseline to measure standard deviations from`,
       `Give the bound as a projection, as in ${spec.vector}=2.5:cap, or extract the vector anew.`,
     );
-  const bound = baseline.mean[layer]! + value * baseline.deviation[layer]!;
-  return side === 'above' ? { above: bound } : { below: bound };
+  }
+  const floors = quality.axis?.floors;
+  const bound = floors?.[String(value)]?.[layer];
+  if (bound !== undefined) return bound;
+  const sign = side === 'below' ? '>=' : '';
+  if (!floors || Object.keys(floors).length === 0)
+    throw wrong(
+      spec,
+      `${spec.vector} holds no percentiles of calibration tokens`,
+      `Those of persona axis do; give the bound in deviations, as in ${spec.vector}=${sign}-1sd:cap.`,
+    );
+  const known = Object.keys(floors).map((p) => `${spec.vector}=${sign}${p}p:cap`);
+  throw wrong(
+    spec,
+    `${spec.vector} does not hold the percentile ${value} of layer ${layer}`,
+    `There are ${known.join(', ')}.`,
+  );
 }
 
 function wrong(spec: SteerSpec, what: string, remedy: string): PersonaError {

@@ -10,6 +10,7 @@
  *     evil=2.5:cap          the projection ⟨h, v⟩/‖v‖ bounded to at most 2.5
  *     evil=>=-1sd:cap       … to at least one standard deviation below the model's usual
  *     evil:cap              … to at most one standard deviation above it
+ *     assistant=>=25p:cap   … to at least what a quarter of the vector's calibration tokens lie below, layer by layer
  *
  * OP is add (the default), inc, ablate or cap; SCOPE response (the default: from the last prompt token on), prompt, all,
  * last_prompt or generated. How VECTOR ends, where a path holds one of `= @ : /`, says `splitVector`.
@@ -37,10 +38,13 @@ export interface Coefficient {
   value: number;
 }
 
-/** above: at most this · below: at least this. raw: in units of the projection · sd: from the baseline's mean */
+/**
+ * above: at most this · below: at least this. raw: in units of the projection · sd: from the baseline's mean ·
+ * percentile: of the tokens that the vector was calibrated on
+ */
 export interface Bound {
   side: 'above' | 'below';
-  unit: 'raw' | 'sd';
+  unit: 'raw' | 'sd' | 'percentile';
   value: number;
 }
 
@@ -63,7 +67,8 @@ export type SteerSpec = SpecBase &
 const NUMBER = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
 const COEFFICIENT = new RegExp(`^(${NUMBER})([%u]?)$`, 'i');
 const UNITS: Record<string, Coefficient['unit']> = { '': 'raw', '%': 'percent', u: 'length' };
-const BOUND = new RegExp(`^([<>]=)?(${NUMBER})(sd)?$`, 'i');
+const BOUND = new RegExp(`^([<>]=)?(${NUMBER})(sd|p)?$`, 'i');
+const BOUND_UNITS: Record<string, Bound['unit']> = { '': 'raw', sd: 'sd', p: 'percentile' };
 const ORDER = 'The order is VECTOR=AMOUNT@LAYER:OP/SCOPE, as in evil=1.5@14:add/response.';
 
 /**
@@ -119,7 +124,7 @@ function formatCoefficient({ unit, value }: Coefficient): string {
 }
 
 function formatBound({ side, unit, value }: Bound): string {
-  return `${side === 'below' ? '>=' : ''}${value}${unit === 'sd' ? 'sd' : ''}`;
+  return `${side === 'below' ? '>=' : ''}${value}${{ raw: '', sd: 'sd', percentile: 'p' }[unit]}`;
 }
 
 /** A name without any other part may still end in a scope: `evil/all`. */
@@ -172,9 +177,12 @@ function parseBound(text: string, amount: string): Bound {
     throw wrong(
       text,
       `the bound "${amount}" is not one`,
-      'Write evil=2.5:cap (at most), evil=>=-1:cap (at least), or standard deviations from the usual: evil=1sd:cap.',
+      'Write evil=2.5:cap (at most), evil=>=-1:cap (at least), standard deviations from the usual: evil=1sd:cap, or a percentile: evil=>=25p:cap.',
     );
-  return { side: found[1] === '>=' ? 'below' : 'above', unit: found[3] ? 'sd' : 'raw', value };
+  const unit = BOUND_UNITS[(found[3] ?? '').toLowerCase()]!;
+  if (unit === 'percentile' && !(value >= 0 && value <= 100))
+    throw wrong(text, `the percentile ${value} is not one`, 'Percentiles are 0 to 100.');
+  return { side: found[1] === '>=' ? 'below' : 'above', unit, value };
 }
 
 function parseLayers(text: string, layers: string): LayerRange {

@@ -87,3 +87,12 @@ export const CAP_SHARE = 0.25;
 export function capFloors(projections: readonly ArrayLike<number>[], share: number = CAP_SHARE): number[] {
   return projections.map((values) => quantile(values, share));
 }
+
+/** The layers whose caps served the source best lie between these shares of the depth (46–53 of 64, 56–71 of 80). */
+const CAP_DEPTH = { from: 0.7, to: 0.85 };
+
+/** Where to cap a model of so many layers. capLayers(64) = { from: 45, to: 54 } */
+export function capLayers(layers: number): { from: number; to: number } {
+  const at = (share: number): number => Math.min(layers - 1, Math.round(share * layers));
+  return { from: at(CAP_DEPTH.from), to: at(CAP_DEPTH.to) };
+}

@@ -19,35 +19,52 @@ export async function measureBaseline(
   answers: readonly { prompt: string; answer: string }[],
   signal?: AbortSignal,
 ): Promise<Baseline | undefined> {
+  const usable = answers.filter(({ answer }) => answer !== '');
+  const read: number[][][] = [];
+  for await (const { projections } of projectAnswers(model, directions, usable, signal))
+    read.push(projections);
+  return baselineOf(read);
+}
+
+/** @param answers per answer and layer, the projections of its tokens */
+export function baselineOf(answers: readonly number[][][]): Baseline | undefined {
+  const [first] = answers;
+  if (!first) return undefined;
+  const means = first.map((_, layer) => answers.map((answer) => mean(answer[layer]!)));
+  const tokens = first.map((_, layer) => answers.flatMap((answer) => answer[layer]!));
+  return {
+    mean: Float32Array.from(means, mean),
+    deviation: Float32Array.from(means, spread),
+    tokenDeviation: Float32Array.from(tokens, spread),
+    answers: answers.length,
+  };
+}
+
+export interface ProjectedAnswer<T> {
+  item: T;
+  /** per layer, of every token of the answer */
+  projections: number[][];
+}
+
+/** Reads answers, none of them empty, and projects every token onto the direction of every layer. */
+export async function* projectAnswers<T extends { prompt: string; answer: string }>(
+  model: ChatModel,
+  directions: Float32Array, // (layers × d)
+  answers: readonly T[],
+  signal?: AbortSignal,
+): AsyncGenerator<ProjectedAnswer<T>> {
   const { layers, width } = model.identity;
   const projections = Array.from({ length: layers }, (_, layer) => ({
     name: String(layer),
     layer,
     direction: directions.subarray(layer * width, (layer + 1) * width),
   }));
-  const means: number[][] = projections.map(() => []);
-  const tokens: number[][] = projections.map(() => []);
-  const usable = answers.filter(({ answer }) => answer !== '');
-  if (usable.length === 0) return undefined;
-  const read = async (
-    { prompt, answer }: (typeof usable)[number],
-    stop: AbortSignal,
-  ): Promise<number[][]> => {
+  const read = async (item: T, stop: AbortSignal): Promise<ProjectedAnswer<T>> => {
+    const { prompt, answer } = item;
     const result = await model.engine.run({ prompt, answer, projections }, { signal: stop });
-    return result.projections!.map((p) => p.tokens);
+    return { item, projections: result.projections!.map((p) => p.tokens) };
   };
-  for await (const perLayer of inFlight(usable, inFlightLimit(model), read, signal)) {
-    perLayer.forEach((values, layer) => {
-      means[layer]!.push(mean(values));
-      tokens[layer]!.push(...values);
-    });
-  }
-  return {
-    mean: Float32Array.from(means, mean),
-    deviation: Float32Array.from(means, spread),
-    tokenDeviation: Float32Array.from(tokens, spread),
-    answers: usable.length,
-  };
+  yield* inFlight(answers, inFlightLimit(model), read, signal);
 }
 
 /** 0, which is no spread, for a single value. */

@@ -30,8 +30,10 @@ export const recipeSchema: z.ZodType<Recipe> = z.looseObject({
   calibration: calibrationSchema.optional(),
 }) as unknown as z.ZodType<Recipe>;
 
-/** Figures for people: shown, never reckoned with. */
-export const qualitySchema: z.ZodType<Quality> = z.looseObject({});
+/** Figures for people, shown and not reckoned with; but for the floors, which caps are made of. */
+export const qualitySchema: z.ZodType<Quality> = z.looseObject({
+  axis: z.looseObject({ floors: z.record(z.string(), z.array(z.number()).max(MAX_LAYERS)) }).optional(),
+}) as unknown as z.ZodType<Quality>;
 
 export function isMeanKind(kind: string): kind is MeanKind {
   return (MEAN_KINDS as readonly string[]).includes(kind);

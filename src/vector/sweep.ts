@@ -2,7 +2,7 @@
 
 import { inFlight } from '../engine/in-flight.ts';
 import type { Edit } from '../engine/request.ts';
-import type { Judge, Judgement } from '../judge/judge.ts';
+import type { Judge, JudgeItem, Judgement } from '../judge/judge.ts';
 import { LIKELIHOOD } from '../judge/likelihood.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
@@ -89,7 +89,11 @@ export async function* sweep(
       },
       { signal },
     );
-    return { ...cell, answer: result.text, ...(await judgeBy(judges, cell.question, result.text, signal)) };
+    return {
+      ...cell,
+      answer: result.text,
+      ...(await judgeBy(judges, { question: cell.question, answer: result.text }, signal)),
+    };
   };
   const elsewhere = judges.some(({ name }) => name !== LIKELIHOOD) ? JUDGING_IN_FLIGHT : 0; // the engine writes on
   yield* inFlight(cells, inFlightLimit(model) + elsewhere, answer, options.signal);
@@ -98,13 +102,10 @@ export async function* sweep(
 /** The first judge's judgement, with those of the others beside it. */
 export async function judgeBy(
   judges: readonly [Judge, ...Judge[]],
-  question: string,
-  answer: string,
+  item: JudgeItem,
   signal: AbortSignal,
 ): Promise<Judgement & Pick<SteeredAnswer, 'others'>> {
-  const [first, ...others] = await Promise.all(
-    judges.map((judge) => judge.judge({ question, answer }, signal)),
-  );
+  const [first, ...others] = await Promise.all(judges.map((judge) => judge.judge(item, signal)));
   if (others.length === 0) return first!;
   return {
     ...first!,

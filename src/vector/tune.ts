@@ -41,7 +41,11 @@ export interface TuneContext extends TuneOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-const judgementSchema = z.object({
+export const judgementSchema: z.ZodObject<{
+  trait: z.ZodNullable<z.ZodNumber>;
+  coherence: z.ZodNullable<z.ZodNumber>;
+  reason: z.ZodOptional<z.ZodString>;
+}> = z.object({
   trait: z.number().nullable(),
   coherence: z.number().nullable(),
   reason: z.string().optional(),
@@ -94,7 +98,8 @@ export async function runGrid(
   return cells.map((cell) => ({ ...done.get(cellKey(cell))!, ...cell }));
 }
 
-function isJudged(answer: SteeredAnswer): boolean {
+/** By all of the judges. */
+export function isJudged(answer: Pick<SteeredAnswer, 'trait' | 'coherence' | 'reason' | 'others'>): boolean {
   return [answer, ...Object.values(answer.others ?? {})].every(isSettled);
 }
 

@@ -2,6 +2,7 @@
 
 import type { ModelInfo } from '../engine/request.ts';
 import { usualLayers } from './choose.ts';
+import type { AxisSizes } from './extract-axis.ts';
 import type { ExtractOptions } from './extract.ts';
 
 export type ExtractSizes = Pick<
@@ -10,7 +11,7 @@ export type ExtractSizes = Pick<
 >;
 
 export function usualSizes(info: ModelInfo): ExtractSizes {
-  const fast = info.devices.some((line) => /^\d+ of \d+ layers on (?!the CPU)/.test(line));
+  const fast = isFast(info);
   const questions = fast ? 20 : 10;
   const samples = fast ? 5 : 1;
   return {
@@ -30,4 +31,16 @@ export function usualSizes(info: ModelInfo): ExtractSizes {
       judgePairs: 1,
     },
   };
+}
+
+/** The source asks 275 roles under 5 prompts 240 questions. */
+export function usualAxisSizes(info: ModelInfo): AxisSizes {
+  return isFast(info)
+    ? { roles: Infinity, prompts: Infinity, questions: 20, usualQuestions: 20, maxTokens: 200 }
+    : { roles: 24, prompts: 1, questions: 4, usualQuestions: 8, maxTokens: 64 };
+}
+
+/** Layers are on a GPU. */
+function isFast(info: ModelInfo): boolean {
+  return info.devices.some((line) => /^\d+ of \d+ layers on (?!the CPU)/.test(line));
 }

@@ -6,6 +6,7 @@ import type { ModelIdentity } from '../model/chat-model.ts';
 import type { Side } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
 import type { Interval } from '../math/bootstrap.ts';
+import type { AxisQuality, AxisRecipe } from './axis-figures.ts';
 import type { Dose } from './dose.ts';
 import type { Floor } from './evidence/floor.ts';
 import type { HeldOut } from './evidence/held-out.ts';
@@ -49,6 +50,8 @@ export interface Recipe {
   converted?: Converted;
   /** the vectors that it was reckoned from; with the algebra in words */
   combined?: Combined;
+  /** of the assistant axis: the roles it was made of */
+  axis?: AxisRecipe;
 }
 
 export interface Converted {
@@ -102,6 +105,8 @@ export interface Quality {
   capability?: { items: number; how: string; unsteered: Interval; steered: Interval };
   otherLayers?: OtherChoice[];
   verdict?: Verdict;
+  /** of the assistant axis */
+  axis?: AxisQuality;
   /** what the evidence took */
   seconds?: number;
 }

@@ -89,6 +89,40 @@ test('caps are bounds of the projection, raw or in deviations from the baseline'
   }
 });
 
+/** Bounds of layer b: b at the 25th percentile, 10 + b at the 75th. */
+const calibrated = aVector({
+  quality: {
+    axis: {
+      firstComponent: [],
+      explained: [],
+      componentsFor70: [],
+      roles: [],
+      usual: [],
+      floors: { '25': [0, 1, 2, 3], '75': [10, 11, 12, 13] },
+    },
+  },
+});
+
+test('a percentile is the one stored for each layer', async () => {
+  for (const [text, bounds] of [
+    ['evil=>=25p@1-2:cap/all', [{ below: 1 }, { below: 2 }]],
+    ['evil=75p@0-1:cap', [{ above: 10 }, { above: 11 }]],
+  ] as const) {
+    const { edits, applied } = await resolve(text, calibrated);
+    expect(edits).toHaveLength(bounds.length);
+    for (const [i, bound] of bounds.entries()) {
+      expect(edits[i]).toEqual({
+        op: 'cap',
+        layer: edits[i]!.layer,
+        direction: direction(calibrated, edits[i]!.layer),
+        scope: edits[i]!.scope,
+        ...bound,
+      });
+      expect(applied[i]).toMatchObject(bound);
+    }
+  }
+});
+
 test('several specs act in their order', async () => {
   const specs = ['evil:ablate', 'evil=2'].map((text) => parseSpec(text, () => false));
   const { edits } = await resolveSteering(specs, () => Promise.resolve(aVector()), A_MODEL);
@@ -105,6 +139,8 @@ test.each<[string, PersonaVector, string]>([
   ['evil', undosed, 'no coefficient was chosen'],
   ['evil=20%', unmeasured, 'does not hold the residual norms'],
   ['evil:cap', unsettled, 'holds no neutral baseline'],
+  ['evil=>=25p:cap', aVector(), 'holds no percentiles'],
+  ['evil=>=30p:cap', calibrated, 'does not hold the percentile 30 of layer 2'],
   ['evil=1@4', aVector(), 'there is no layer 4 in a model of 4'],
 ])('%s cannot be done: %#', async (text, vector, message) => {
   await expect(resolve(text, vector)).rejects.toMatchObject({

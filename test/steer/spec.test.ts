@@ -51,6 +51,25 @@ test.each<[string, SteerSpec]>([
     'evil=>=2:cap/last_prompt',
     { vector: 'evil', op: 'cap', bound: { side: 'below', unit: 'raw', value: 2 }, scope: 'last_prompt' },
   ],
+  [
+    'assistant=>=25p@8-12:cap/all',
+    {
+      vector: 'assistant',
+      op: 'cap',
+      bound: { side: 'below', unit: 'percentile', value: 25 },
+      layers: { from: 8, to: 12 },
+      scope: 'all',
+    },
+  ],
+  [
+    'assistant=<=75P:cap',
+    {
+      vector: 'assistant',
+      op: 'cap',
+      bound: { side: 'above', unit: 'percentile', value: 75 },
+      scope: 'response',
+    },
+  ],
 ])('%s', (text, spec) => {
   expect(parse(text)).toEqual(spec);
 });
@@ -87,6 +106,9 @@ test.each([
   ['evil=1sd', 'the coefficient "1sd" is not a number'],
   ['evil=20%:cap', 'the bound "20%" is not one'],
   ['evil=>=:cap', 'the bound ">=" is not one'],
+  ['evil=>=25p', 'the coefficient ">=25p" is not a number'],
+  ['evil=101p:cap', 'the percentile 101 is not one'],
+  ['evil=-1p:cap', 'the percentile -1 is not one'],
   ['evil@x', 'the layer "x" is not one'],
   ['evil@1.5', 'the layer "1.5" is not one'],
   ['evil@9-8', 'the layers "9-8" run backwards'],
@@ -155,11 +177,18 @@ const specs = fc.oneof(
       ...base,
       op: fc.constant('cap' as const),
       layers,
-      bound: fc.record({
-        side: fc.constantFrom('above' as const, 'below' as const),
-        unit: fc.constantFrom('raw' as const, 'sd' as const),
-        value: finite,
-      }),
+      bound: fc.oneof(
+        fc.record({
+          side: fc.constantFrom('above' as const, 'below' as const),
+          unit: fc.constantFrom('raw' as const, 'sd' as const),
+          value: finite,
+        }),
+        fc.record({
+          side: fc.constantFrom('above' as const, 'below' as const),
+          unit: fc.constant('percentile' as const),
+          value: fc.double({ min: 0, max: 100, noNaN: true }).map((value) => value + 0),
+        }),
+      ),
     },
     optional,
   ),
@@ -175,7 +204,23 @@ test('what is formatted parses to the same', () => {
 
 test('any text is either understood, and then again from its shortest form, or refused as wrong usage', () => {
   const pieces = fc.array(
-    fc.constantFrom('evil', '.gguf', '=', '@', ':', '/', '>=', '-1', '2', '%', 'sd', '-', ...OPS, ...SCOPES),
+    fc.constantFrom(
+      'evil',
+      '.gguf',
+      '=',
+      '@',
+      ':',
+      '/',
+      '>=',
+      '-1',
+      '2',
+      '%',
+      'sd',
+      'p',
+      '-',
+      ...OPS,
+      ...SCOPES,
+    ),
     { maxLength: 10 },
   );
   fc.assert(

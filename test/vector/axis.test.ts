@@ -3,7 +3,14 @@
 import { expect, test } from 'vitest';
 import { random } from '../../src/math/random.ts';
 import { cosine, dot } from '../../src/math/vector.ts';
-import { assistantAxis, axisCosine, capFloors, componentsFor, roleSpace } from '../../src/vector/axis.ts';
+import {
+  assistantAxis,
+  axisCosine,
+  capFloors,
+  capLayers,
+  componentsFor,
+  roleSpace,
+} from '../../src/vector/axis.ts';
 
 const WIDTH = 32;
 const LAYERS = 2;
@@ -64,4 +71,13 @@ test('how many components it takes, and where a cap lies', () => {
   expect([0.5, 0.51, 0.8, 1].map((share) => componentsFor([0.5, 0.3, 0.2], share))).toEqual([1, 2, 2, 3]);
   expect(capFloors([[4, 1, 3, 2], Float32Array.of(8, 0)])).toEqual([1.75, 2]);
   expect(capFloors([[4, 1, 3, 2]], 0.5)).toEqual([2.5]);
+});
+
+test('caps stand in the upper part of the depth, and within it', () => {
+  expect(capLayers(64)).toEqual({ from: 45, to: 54 });
+  expect([1, 4, 30].map(capLayers)).toEqual([
+    { from: 0, to: 0 },
+    { from: 3, to: 3 },
+    { from: 21, to: 26 },
+  ]);
 });

@@ -267,7 +267,7 @@ describe('the scale for a sweep', () => {
 
   test('is learned for another trait, for other weights, and where there is none; once for a folder', async () => {
     const run = folder();
-    const other = { ...plantedTrait(), description: 'another' };
+    const other = { ...plantedTrait(), questions: plantedTrait().evaluation };
     const learned = [];
     for (const recipe of [{ created }, { created, trait: other, calibration: stored }]) {
       const vector = aVector({ model: chat.model.identity, recipe });

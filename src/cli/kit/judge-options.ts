@@ -5,17 +5,21 @@ import { PersonaError } from '../../errors.ts';
 import type { Calibration } from '../../judge/calibrate.ts';
 import type { Judge, OpenedJudge } from '../../judge/judge.ts';
 import { LIKELIHOOD, likelihoodJudge } from '../../judge/likelihood.ts';
-import { openJudge } from '../../judge/open.ts';
 import type { ChatModel } from '../../model/chat-model.ts';
 import type { Trait } from '../../trait/trait.ts';
 import { calibrationOf, type CalibrationOptions } from '../../vector/calibration-of.ts';
 import type { JudgeChoice } from '../../vector/score.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
+import { addAskingOptions, openOutside, usageText } from './judges.ts';
+import type { ModelOptions } from './model-options.ts';
 import { repeated } from './options.ts';
 import type { Session } from './run.ts';
 
 export interface JudgeOptions {
   judge?: string[];
+  concurrency?: number;
+  requestsPerMinute?: number;
+  cache: boolean;
 }
 
 export function addJudgeOption(command: Command): Command {
@@ -23,7 +27,8 @@ export function addJudgeOption(command: Command): Command {
     '--judge <judge>',
     'who scores: likelihood (the model itself), openai:MODEL, gguf:MODEL or fn:FILE.ts; given again, another that only scores',
   );
-  return command.addOption(option.argParser(repeated((text) => text)));
+  command.addOption(option.argParser(repeated((text) => text)));
+  return addAskingOptions(command);
 }
 
 /** Judges that were chosen, open until disposed. */
@@ -34,7 +39,7 @@ export interface ChosenJudges extends AsyncDisposable {
 /** @throws PersonaError USAGE for a judge given twice, and what opening one throws */
 export async function openJudges(
   session: Session,
-  { judge = [LIKELIHOOD] }: JudgeOptions,
+  { judge = [LIKELIHOOD], ...options }: JudgeOptions & ModelOptions,
 ): Promise<ChosenJudges> {
   const twice = judge.find((spec, i) => judge.indexOf(spec) !== i);
   if (twice !== undefined)
@@ -52,14 +57,20 @@ export async function openJudges(
         choices.push(LIKELIHOOD);
         continue;
       }
-      const one = await openJudge(spec, {
-        signal: session.signal,
-        onNote: (note) => session.human(note),
-      });
+      const one = await openOutside(session, spec, options);
       opened.push(one);
       choices.push(one);
     }
-    return { choices: choices as [JudgeChoice, ...JudgeChoice[]], [Symbol.asyncDispose]: close };
+    return {
+      choices: choices as [JudgeChoice, ...JudgeChoice[]],
+      async [Symbol.asyncDispose]() {
+        for (const one of opened) {
+          const cost = usageText(one.usage());
+          if (cost !== '') session.human(`${one.name}: ${cost}`);
+        }
+        await close();
+      },
+    };
   } catch (error) {
     await close();
     throw error;

@@ -17,6 +17,7 @@ import type { PersonaVector } from '../../vector/vector.ts';
 import { addModelOptions, type ModelOptions, openModel, stepsOf } from './model-options.ts';
 import { integer, repeated } from './options.ts';
 import type { Session } from './run.ts';
+import { count } from './text.ts';
 
 export interface JudgeOptions extends ModelOptions {
   judge: string[];
@@ -39,15 +40,20 @@ export function addJudgeOptions(command: Command): Command {
     .option(
       '--vector <vector>',
       "where the trait and likelihood's scale come from (default: vector.gguf beside FILE)",
-    )
+    );
+  return addModelOptions(addAskingOptions(command));
+}
+
+/** How judges elsewhere are asked. */
+export function addAskingOptions(command: Command): Command {
+  return command
     .option(
       '--concurrency <n>',
-      'requests to a server at a time (default: 16)',
+      'requests to a judge at a time (default: 16)',
       integer({ min: 1, max: 1000 }),
     )
-    .option('--requests-per-minute <n>', 'at most so many', integer({ min: 1 }))
-    .option('--no-cache', 'ask again what was asked before');
-  return addModelOptions(command);
+    .option('--requests-per-minute <n>', 'to a judge, at most so many', integer({ min: 1 }))
+    .option('--no-cache', 'ask judges again what they were asked before');
 }
 
 /** What a judge's scores are about: the trait, and the vector that may know more of it. */
@@ -108,7 +114,12 @@ export async function openJudges(
   };
 }
 
-async function openOutside(session: Session, spec: string, options: JudgeOptions): Promise<OpenedJudge> {
+/** A judge that is no likelihood judge, with the loading of a local one shown. */
+export async function openOutside(
+  session: Session,
+  spec: string,
+  options: Pick<JudgeOptions, 'concurrency' | 'requestsPerMinute' | 'cache'> & ModelOptions,
+): Promise<OpenedJudge> {
   const { concurrency, requestsPerMinute, cache, model: _, ...engine } = options;
   const steps = stepsOf(session);
   try {
@@ -175,4 +186,16 @@ function sum(usages: readonly JudgeUsage[]): JudgeUsage {
     if (cost !== undefined) total.cost = (total.cost ?? 0) + cost;
   }
   return total;
+}
+
+/** '' where nothing was asked. */
+export function usageText({ requests, cached, promptTokens, completionTokens, cost }: JudgeUsage): string {
+  if (requests + cached === 0) return '';
+  const tokens = promptTokens + completionTokens;
+  return [
+    `${count(requests)} requests`,
+    `${count(cached)} answers known from before`,
+    `${count(tokens)} tokens`,
+    ...(cost === undefined ? [] : [`$${cost.toFixed(4)}`]),
+  ].join(', ');
 }

@@ -62,6 +62,7 @@ prompt, all, last_prompt or generated.
   evil=-1.5@14        less of it            evil:ablate       its direction removed
   evil=20%@8-12/all   on several layers     evil=1sd:cap      at most 1 sd above usual; =>=-1sd: at least
   evil=30u            a push of length 30   evil=1:inc        spread over all layers: what it gains at each
+  assistant=>=25p@21-26:cap/all             at least the 25th percentile of its calibration, at each layer
 `;
 
 /** What was asked for, with its files read: they are looked at before a model is loaded. */

@@ -1,0 +1,127 @@
+/**
+ * A trait's evaluation: the model answers the evaluation questions, steered as it was asked for, and judges score the
+ * answers. Settings that are compared are asked together, with the same seeds.
+ */
+
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { inFlight } from '../engine/in-flight.ts';
+import type { Edit } from '../engine/request.ts';
+import type { Judge, Judgement } from '../judge/judge.ts';
+import { LIKELIHOOD } from '../judge/likelihood.ts';
+import type { ChatModel } from '../model/chat-model.ts';
+import type { Progress } from '../model/progress.ts';
+import { inFlightLimit } from '../rollout/ask.ts';
+import type { PlannedAnswer } from '../rollout/plan-evaluation.ts';
+import { openRunLog } from '../vector/run-folder.ts';
+import { JUDGING_IN_FLIGHT } from '../vector/score.ts';
+import { judgeBy } from '../vector/sweep.ts';
+import { isJudged, judgementSchema } from '../vector/tune.ts';
+
+/** A way of answering; its name is part of the keys of a run's rows. */
+export interface EvaluationSetting {
+  name: string;
+  edits: readonly Edit[];
+}
+
+/** One line of answers.jsonl. */
+export interface EvaluationRow extends Judgement {
+  setting: string;
+  questionId: string;
+  questionIndex: number;
+  sample: number;
+  question: string;
+  /** rendered, as the model saw it */
+  prompt: string;
+  answer: string;
+  finishReason: string;
+  /** scores of further judges and of other traits, by their names */
+  others?: Record<string, Judgement>;
+}
+
+export const evaluationRowSchema = z.object({
+  setting: z.string(),
+  questionId: z.string(),
+  questionIndex: z.int(),
+  sample: z.int(),
+  question: z.string(),
+  prompt: z.string(),
+  answer: z.string(),
+  finishReason: z.string(),
+  ...judgementSchema.shape,
+  others: z.record(z.string(), judgementSchema).optional(),
+}) as z.ZodType<EvaluationRow>;
+
+export interface EvaluateOptions {
+  maxTokens: number;
+  temperature: number;
+  seed: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/**
+ * @param judges the first one's scores are the trait's, the others' stand beside by their names
+ * @param path answers.jsonl; answers it holds are not asked again
+ * @returns rows setting by setting, in the order of the plan
+ */
+export async function evaluateTrait(
+  model: ChatModel,
+  plan: readonly PlannedAnswer[],
+  settings: readonly EvaluationSetting[],
+  judges: readonly [Judge, ...Judge[]],
+  path: string,
+  options: EvaluateOptions,
+): Promise<EvaluationRow[]> {
+  const cells = settings.flatMap(({ name, edits }) =>
+    plan.map((planned) => ({ ...planned, setting: name, edits })),
+  );
+  const { rows, log } = await openRunLog(path, evaluationRowSchema, keyOf, isJudged);
+  await using _ = log;
+  const done = new Map(rows.map((row) => [keyOf(row), row]));
+  const missing = cells.filter((cell) => !done.has(keyOf(cell)));
+  let finished = cells.length - missing.length;
+  const tell = (): void =>
+    options.onProgress?.({
+      label: 'asking and judging',
+      done: finished,
+      total: cells.length,
+      unit: 'answers',
+    });
+  const ask = async (cell: (typeof cells)[number], signal: AbortSignal): Promise<EvaluationRow> => {
+    const { setting, edits, questionId, question, questionIndex, instructionIndex, sample, messages } = cell;
+    const prompt = model.render(messages);
+    const { maxTokens, temperature, seed } = options;
+    const result = await model.engine.run(
+      {
+        prompt,
+        maxTokens,
+        sampling: { temperature, seed: seed + ownSeed(questionId, sample) },
+        edits,
+      },
+      { signal },
+    );
+    const { text: answer, finishReason } = result;
+    const item = { question, answer, ...(instructionIndex === undefined ? {} : { instructionIndex }) };
+    const row = { setting, questionId, questionIndex, sample, question, prompt, answer, finishReason };
+    return { ...row, ...(await judgeBy(judges, item, signal)) };
+  };
+  const elsewhere = judges.some(({ name }) => name !== LIKELIHOOD) ? JUDGING_IN_FLIGHT : 0; // the engine writes on
+  tell();
+  for await (const row of inFlight(missing, inFlightLimit(model) + elsewhere, ask, options.signal)) {
+    await log.append(row);
+    done.set(keyOf(row), row);
+    finished++;
+    tell();
+  }
+  return cells.map((cell) => done.get(keyOf(cell))!);
+}
+
+/** The same under every setting, so that settings differ by the steering alone. */
+function ownSeed(questionId: string, sample: number): number {
+  return createHash('sha256').update(`${questionId}/${sample}`).digest().readUInt32LE();
+}
+
+function keyOf(row: Pick<EvaluationRow, 'setting' | 'questionId' | 'sample'>): string {
+  return `${row.setting}/${row.questionId}/${row.sample}`;
+}
