@@ -16,6 +16,7 @@ import { tellError } from './kit/run.ts';
 import { joinTwoWords } from './kit/two-words.ts';
 import { registerModels } from './models.ts';
 import { registerProject } from './project.ts';
+import { registerServe } from './serve.ts';
 import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
 import { registerVectors } from './vectors.ts';
@@ -37,6 +38,7 @@ export const VERBS: readonly Register[] = [
   registerProject,
   registerEval,
   registerJudge,
+  registerServe,
   registerBench,
 ];
 

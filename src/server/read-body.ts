@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import { fieldPath } from '../files/check-json.ts';
 import { ApiError } from './errors.ts';
+import { jsonErrorAt, place } from './json-position.ts';
 
 /** @throws ApiError 400, 413 or 415 */
 export async function readJson<T>(request: Request, schema: z.ZodType<T>, maxBytes: number): Promise<T> {
@@ -17,7 +18,10 @@ export async function readJson<T>(request: Request, schema: z.ZodType<T>, maxByt
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ApiError(`the body is not JSON: ${(error as SyntaxError).message}`, { code: 'invalid_json' });
+    const why = (error as SyntaxError).message.replace(/ in JSON at position .*/, '');
+    throw new ApiError(`the body is not JSON from ${place(text, jsonErrorAt(text))} on: ${why}`, {
+      code: 'invalid_json',
+    });
   }
   return check(value, schema);
 }

@@ -13,7 +13,7 @@ import { appliedOf, traitSummaries } from './persona.ts';
 import { askedSteering, defaultSteering, resolveAsked } from './steering.ts';
 import type { SteeringField } from './steering-schema.ts';
 import { askedWatches, type Watched, withPolicy } from './watching.ts';
-import { type ChoicePlan, readPrompt, writeChoice, type Written, type WrittenToken } from './write-choice.ts';
+import { type ChoicePlan, writeChoice, type Written, type WrittenToken } from './write-choice.ts';
 
 export interface Asked {
   endpoint: AnswerEvent['endpoint'];
@@ -140,22 +140,16 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
         });
       };
       try {
-        const reads = plan.policyNames.size > 0 ? await readPrompt(served.model, plan, signal) : undefined;
-        const written = await writeChoice(
-          served.model,
-          plan,
-          {
-            signal,
-            onDecision,
-            onBegin: onPrompted,
-            onTokens: (tokens) => {
-              firstTokenMs ??= performance.now() - begun;
-              firstText();
-              if (!plan.policy.holdsBack) updates.push({ answer, tokens });
-            },
+        const written = await writeChoice(served.model, plan, {
+          signal,
+          onDecision,
+          onBegin: onPrompted,
+          onTokens: (tokens) => {
+            firstTokenMs ??= performance.now() - begun;
+            firstText();
+            if (!plan.policy.holdsBack) updates.push({ answer, tokens });
           },
-          reads,
-        );
+        });
         onPrompted();
         record({ finishReason: written.finishReason, error: undefined }, written);
         updates.push({ answer, written });
@@ -213,10 +207,12 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
   }
 }
 
-/** A stream of numbers that overflowed is the steering's fault where there is any. */
+/** What an answer can fail of because of its steering: an overflow, a direction that is none. */
+const STEERING_FAULTS: readonly string[] = ['ENGINE_FAILED', 'BAD_VECTOR', 'CANARY'];
+
 function steeringFault(error: unknown, { steering }: ChoicePlan): unknown {
   if (!isPersonaError(error) || steering.edits.length === 0) return error;
-  if (error.code !== 'ENGINE_FAILED' && error.code !== 'BAD_VECTOR' && error.code !== 'CANARY') return error;
   const { message } = toApiError(error);
+  if (!STEERING_FAULTS.includes(error.code) && !message.startsWith('edits[')) return error;
   return new ApiError(`steering: ${message}`, { param: 'steering', code: 'steering_failed', cause: error });
 }

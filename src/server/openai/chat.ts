@@ -7,25 +7,31 @@ import { refuse, toApiError } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
 import { conversationOf } from './conversation.ts';
-import { commonFields, samplingOf, seedOf } from './fields.ts';
+import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
 import { chatLogprobs } from './logprobs.ts';
-import { messageSchema, toMessages } from './messages.ts';
+import { type GivenMessage, messageSchema, toMessages } from './messages.ts';
 import { refuseUnsupported } from './refused.ts';
 import { respond, type Shape } from './respond.ts';
-import { formatGrammar, responseFormat } from './response-format.ts';
 import { answerRoom, checkModel } from './room.ts';
 
 /** OpenAI's most. */
 const MAX_TOP_LOGPROBS = 20;
 
-export const chatBody = z
+interface ChatBody extends CommonBody {
+  messages: GivenMessage[];
+  max_completion_tokens?: number | null | undefined;
+  logprobs?: boolean | null | undefined;
+  top_logprobs?: number | null | undefined;
+  [other: string]: unknown;
+}
+
+export const chatBody: z.ZodType<ChatBody> = z
   .looseObject({
     messages: z.array(messageSchema).min(1, 'expected at least one message'),
     ...commonFields,
     max_completion_tokens: z.int().min(1).nullish().describe('another name of max_tokens'),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish(),
-    response_format: responseFormat.nullish(),
   })
   .openapi('ChatRequest');
 
@@ -63,9 +69,6 @@ export async function chat(
   const text = rendered(served, messages);
   const tokens = await served.model.engine.tokenize(text, true);
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
-  const grammar = formatGrammar(body.response_format);
-  if (grammar !== undefined && body.ignore_eos)
-    throw refuse('ignore_eos', 'a text of a given format ends with it');
   return await respond(
     served,
     {
@@ -73,10 +76,9 @@ export async function chat(
       idPrefix: 'chatcmpl',
       prompts: [{ tokens, text }],
       request: {
-        ...samplingOf(body),
+        ...writingOf(body),
         maxTokens: answerRoom(tokens.length, maxTokens, 'messages', served),
         ...(body.logprobs && { topLogprobs: body.top_logprobs ?? 0 }),
-        ...(grammar !== undefined && { grammar }),
       },
       seed: seedOf(body),
       n,

@@ -6,11 +6,10 @@ import { refuse } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
 import { conversationOf } from './conversation.ts';
-import { commonFields, samplingOf, seedOf } from './fields.ts';
+import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
 import { plainLogprobs } from './logprobs.ts';
 import { refuseUnsupported } from './refused.ts';
 import { respond, type Shape } from './respond.ts';
-import { formatGrammar, responseFormat } from './response-format.ts';
 import { answerRoom, checkModel } from './room.ts';
 
 /** OpenAI's, where a request says nothing. */
@@ -20,7 +19,15 @@ const MAX_LOGPROBS = 20;
 
 const tokenIds = z.array(z.int().min(0)).min(1);
 
-export const completionBody = z
+interface CompletionBody extends CommonBody {
+  prompt: string | string[] | number[] | number[][];
+  logprobs?: number | null | undefined;
+  best_of?: number | null | undefined;
+  add_special_tokens?: boolean | null | undefined;
+  [other: string]: unknown;
+}
+
+export const completionBody: z.ZodType<CompletionBody> = z
   .looseObject({
     prompt: z
       .union(
@@ -41,7 +48,6 @@ export const completionBody = z
     logprobs: z.int().min(0).max(MAX_LOGPROBS).nullish(),
     best_of: z.int().min(1).nullish(),
     add_special_tokens: z.boolean().nullish().describe('put the beginning token in front. Default: true'),
-    response_format: responseFormat.nullish(),
   })
   .openapi('CompletionRequest');
 
@@ -71,9 +77,6 @@ export async function completions(
       `${body.best_of} answers are not written to choose ${n} of them`,
       'unsupported_parameter',
     );
-  const grammar = formatGrammar(body.response_format);
-  if (grammar !== undefined && body.ignore_eos)
-    throw refuse('ignore_eos', 'a text of a given format ends with it');
 
   const prompts = await promptsOf(body, served);
   if (n * prompts.length > served.limits.choices)
@@ -91,10 +94,9 @@ export async function completions(
       idPrefix: 'cmpl',
       prompts,
       request: {
-        ...samplingOf(body),
+        ...writingOf(body),
         maxTokens: wanted,
         ...(body.logprobs != null && { topLogprobs: body.logprobs }),
-        ...(grammar !== undefined && { grammar }),
       },
       seed: seedOf(body),
       n,
@@ -115,10 +117,8 @@ export async function completions(
   );
 }
 
-type Body = z.infer<typeof completionBody>;
-
 async function promptsOf(
-  { prompt, add_special_tokens: special }: Body,
+  { prompt, add_special_tokens: special }: CompletionBody,
   { model: { engine } }: Served,
 ): Promise<{ tokens: readonly number[]; text: string }[]> {
   const { addBos, bos, vocabulary } = engine.info;
@@ -144,6 +144,6 @@ async function promptsOf(
   );
 }
 
-function isNumbers(prompt: Body['prompt']): prompt is number[] {
+function isNumbers(prompt: CompletionBody['prompt']): prompt is number[] {
   return Array.isArray(prompt) && typeof prompt[0] === 'number';
 }

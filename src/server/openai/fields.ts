@@ -4,13 +4,38 @@ import { randomInt } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { EngineRequest } from '../../engine/request.ts';
 import { refuse } from '../errors.ts';
-import { personaFields } from './steering-schema.ts';
+import { formatGrammar, type ResponseFormat, responseFormat } from './response-format.ts';
+import { type Fields, type PersonaBody, personaFields } from './steering-schema.ts';
 
 const SEEDS = 2 ** 32; // llama.cpp's sampler takes so many
 /** Texts that end an answer; each is looked for at every token. OpenAI allows 4, other servers more. */
 const MAX_STOPS = 32;
 
-export const commonFields = {
+type May<T> = T | null | undefined;
+
+/** The fields of both kinds of body. */
+export interface CommonBody extends PersonaBody {
+  model?: May<string>;
+  max_tokens?: May<number>;
+  temperature?: May<number>;
+  top_p?: May<number>;
+  top_k?: May<number>;
+  min_p?: May<number>;
+  frequency_penalty?: May<number>;
+  presence_penalty?: May<number>;
+  repeat_penalty?: May<number>;
+  repetition_penalty?: May<number>;
+  seed?: May<number>;
+  stop?: May<string | string[]>;
+  ignore_eos?: May<boolean>;
+  n?: May<number>;
+  stream?: May<boolean>;
+  stream_options?: May<{ include_usage?: May<boolean> }>;
+  user?: May<string>;
+  response_format?: May<ResponseFormat>;
+}
+
+export const commonFields: Fields<CommonBody> = {
   model: z.string().nullish(),
   max_tokens: z.int().min(1).nullish(),
   temperature: z.number().min(0).max(10).nullish().describe('0: always the likeliest token'),
@@ -28,13 +53,16 @@ export const commonFields = {
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   user: z.string().nullish(),
+  response_format: responseFormat.nullish(),
   ...personaFields,
 };
 
-const commonSchema = z.object(commonFields);
-export type CommonBody = z.infer<typeof commonSchema>;
-
-export function samplingOf(body: CommonBody): Pick<EngineRequest, 'sampling' | 'stop' | 'ignoreEnd'> {
+export function writingOf(
+  body: CommonBody,
+): Pick<EngineRequest, 'sampling' | 'stop' | 'ignoreEnd' | 'grammar'> {
+  const grammar = formatGrammar(body.response_format);
+  if (grammar !== undefined && body.ignore_eos)
+    throw refuse('ignore_eos', 'a text of a given format ends with it');
   if (body.repeat_penalty != null && body.repetition_penalty != null)
     throw refuse('repetition_penalty', 'the same as repeat_penalty; give one of them');
   return {
@@ -49,6 +77,7 @@ export function samplingOf(body: CommonBody): Pick<EngineRequest, 'sampling' | '
     },
     stop: [body.stop ?? []].flat().filter((text) => text !== ''),
     ignoreEnd: body.ignore_eos ?? false,
+    ...(grammar !== undefined && { grammar }),
   };
 }
 

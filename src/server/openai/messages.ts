@@ -9,7 +9,13 @@ const textPart = z.looseObject({
   text: z.string(),
 });
 
-export const messageSchema = z
+export interface GivenMessage {
+  role: 'system' | 'developer' | 'user' | 'assistant';
+  content: string | { type: 'text'; text: string }[];
+  [other: string]: unknown;
+}
+
+export const messageSchema: z.ZodType<GivenMessage> = z
   .looseObject({
     role: z.enum(['system', 'developer', 'user', 'assistant'], {
       error: 'expected system, developer, user or assistant',
@@ -21,7 +27,7 @@ export const messageSchema = z
   .openapi('Message');
 
 /** @throws ApiError for what a text model cannot be told */
-export function toMessages(messages: readonly z.infer<typeof messageSchema>[]): ChatMessage[] {
+export function toMessages(messages: readonly GivenMessage[]): ChatMessage[] {
   return messages.map((message, i) => {
     for (const field of ['tool_calls', 'function_call', 'audio', 'images']) {
       const value = message[field];

@@ -3,7 +3,12 @@
 import { z } from '@hono/zod-openapi';
 import { anyJsonGrammar, schemaGrammar } from './json-grammar.ts';
 
-export const responseFormat = z
+export type ResponseFormat =
+  | { type: 'text' }
+  | { type: 'json_object' }
+  | { type: 'json_schema'; json_schema: { schema?: unknown } };
+
+export const responseFormat: z.ZodType<ResponseFormat> = z
   .union(
     [
       z.looseObject({ type: z.literal('text') }),
@@ -18,10 +23,10 @@ export const responseFormat = z
   .openapi('ResponseFormat');
 
 /** @throws ApiError naming the place in the schema that cannot be expressed */
-export function formatGrammar(format: z.infer<typeof responseFormat> | null | undefined): string | undefined {
+export function formatGrammar(format: ResponseFormat | null | undefined): string | undefined {
   if (format == null || format.type === 'text') return undefined;
   if (format.type === 'json_object') return anyJsonGrammar();
-  const { schema } = format.json_schema as { schema?: unknown };
+  const { schema } = format.json_schema;
   return schema === undefined
     ? anyJsonGrammar()
     : schemaGrammar(schema, 'response_format.json_schema.schema');

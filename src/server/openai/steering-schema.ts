@@ -1,12 +1,48 @@
 /** The request's `steering`, `monitor` and what belongs to them, as schemas. */
 
 import { z } from '@hono/zod-openapi';
-import { OPS, SCOPES } from '../../steer/spec.ts';
+import type { Scope } from '../../engine/request.ts';
+import { OPS, SCOPES, type SteerOp } from '../../steer/spec.ts';
+
+export interface SteeringObject {
+  vector?: string | undefined;
+  trait?: string | undefined;
+  coefficient?: number | undefined;
+  coef?: number | undefined;
+  coeff?: number | undefined;
+  scale?: number | undefined;
+  strength?: number | undefined;
+  multiplier?: number | undefined;
+  alpha?: number | undefined;
+  unit?: 'raw' | 'percent' | 'length' | 'sd' | undefined;
+  layer?: number | undefined;
+  layers?: number | number[] | string | undefined;
+  op?: SteerOp | undefined;
+  scope?: Scope | undefined;
+  apply?: Scope | undefined;
+  above?: number | undefined;
+  below?: number | undefined;
+}
+
+type Steering = string | SteeringObject;
+export type SteeringField = Steering | Steering[] | false | null | undefined;
+
+/** The fields of a body that are this server's own. */
+export interface PersonaBody {
+  steering?: SteeringField;
+  monitor?: string[] | null | undefined;
+  monitor_tokens?: boolean | null | undefined;
+  compare?: boolean | null | undefined;
+  persona?: { conversation?: string | undefined } | null | undefined;
+}
+
+/** A schema of each field. */
+export type Fields<T> = { [K in keyof T]-?: z.ZodType<T[K]> };
 
 const layer = z.int().min(0).max(9999);
 const finite = z.number();
 
-export const steeringObject = z
+const steeringObject: z.ZodType<SteeringObject> = z
   .strictObject({
     vector: z.string().min(1).optional().describe('name of a loaded vector'),
     trait: z.string().min(1).optional().describe('instead: the trait of the only loaded vector that has it'),
@@ -39,13 +75,11 @@ export const steeringObject = z
   })
   .openapi('Steering');
 
-export type SteeringObject = z.infer<typeof steeringObject>;
-
 const one = z.union([z.string().min(1), steeringObject], {
   error: 'expected an object or a SPEC string such as evil=1.5@14',
 });
 
-export const steeringField = z
+const steeringField: z.ZodType<SteeringField> = z
   .union([z.literal(false), z.null(), z.string().min(1), steeringObject, z.array(one)], {
     error: 'expected an object, a SPEC string, a list of these, false (none) or null (the default)',
   })
@@ -53,9 +87,8 @@ export const steeringField = z
   .describe(
     'an object, a SPEC string (evil=1.5@14:add/response), a list of these; false: none; null: what the server does by default',
   );
-export type SteeringField = z.infer<typeof steeringField>;
 
-export const personaFields = {
+export const personaFields: Fields<PersonaBody> = {
   steering: steeringField,
   monitor: z
     .array(z.string().min(1))

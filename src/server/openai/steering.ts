@@ -16,6 +16,8 @@ export interface AskedSteering {
   spec: SteerSpec;
   /** of the field that it came from */
   path: string;
+  /** the object's field that says where; undefined for a SPEC string, whose parts are no fields */
+  layerField?: 'layer' | 'layers';
 }
 
 const COEFFICIENTS = ['coefficient', 'coef', 'coeff', 'scale', 'strength', 'multiplier', 'alpha'] as const;
@@ -44,12 +46,13 @@ export function defaultSteering(served: Served): AskedSteering[] {
 export function resolveAsked(asked: readonly AskedSteering[], { vectors, model }: Served): Steering {
   if (asked.length === 0) return NO_STEERING;
   return joinSteering(
-    asked.map(({ spec, path }) => {
+    asked.map((each) => {
+      const { spec } = each;
       const { vector } = vectors.get(spec.vector)!;
       try {
         return steeringOf(spec, vector, model.identity);
       } catch (error) {
-        throw blame(error, spec, vector, path);
+        throw blame(error, each, vector);
       }
     }),
   );
@@ -196,20 +199,23 @@ function coefficientField(object: SteeringObject): string {
 
 // Blame
 
-/** An error of resolving a spec, with the field of the spec that is at fault. */
-function blame(error: unknown, spec: SteerSpec, vector: PersonaVector, path: string): ApiError {
+/** An error of resolving a spec, with the field that is at fault. */
+function blame(error: unknown, asked: AskedSteering, vector: PersonaVector): ApiError {
   if (!isPersonaError(error)) return toApiError(error);
-  const field =
-    path.endsWith(']') || path === 'steering' ? fieldAtFault(error.code, spec, vector) : undefined;
-  return withPath(error, field === undefined ? path : `${path}.${field}`);
+  const field = asked.layerField && fieldAtFault(error.code, asked.spec, vector, asked.layerField);
+  return withPath(error, field === undefined ? asked.path : `${asked.path}.${field}`);
 }
 
-function fieldAtFault(code: string, spec: SteerSpec, vector: PersonaVector): string | undefined {
+function fieldAtFault(
+  code: string,
+  spec: SteerSpec,
+  vector: PersonaVector,
+  layerField: string,
+): string | undefined {
   if (code === 'WRONG_MODEL') return 'vector';
   if (code !== 'USAGE') return undefined;
-  const last = spec.layers?.to ?? vector.layer;
-  if (spec.op !== 'inc' && (last === undefined || last >= vector.model.layers)) return 'layer';
-  if (spec.op === 'inc' && last !== undefined && last >= vector.model.layers) return 'layer';
+  const last = spec.layers?.to ?? (spec.op === 'inc' ? 0 : vector.layer);
+  if (last === undefined || last >= vector.model.layers) return layerField;
   if (spec.op === 'cap') return 'unit';
   if (spec.op === 'add' || spec.op === 'inc') return spec.coefficient ? 'unit' : 'coefficient';
   return undefined;

@@ -3,14 +3,12 @@
  * what it decides.
  */
 
-import type { RunOptions } from '../../engine/engine.ts';
+import type { RunControl } from '../../engine/engine.ts';
 import type { Edit, EngineRequest, EngineResult, TokenEvent, TokenLogprobs } from '../../engine/request.ts';
-import { isPersonaError } from '../../errors.ts';
 import type { ChatModel } from '../../model/chat-model.ts';
 import { tokenZ } from '../../monitor/baseline.ts';
 import type { Decision, PolicyRun, Reading, Readings } from '../../steer/policy/policy.ts';
 import type { Steering } from '../../steer/resolve.ts';
-import { applyEdits, type RunControl } from './apply-edits.ts';
 import { readsOf, type Watched } from './watching.ts';
 
 export interface ChoicePlan {
@@ -59,58 +57,36 @@ const REPLACED = 'content_filter';
 type Interrupt = Extract<Decision, { do: 'cap' | 'stop' | 'regenerate' | 'fallback' }>;
 
 /** How an attempt at writing ended: by itself, or because the policy wants something else. */
-interface Attempt {
-  result: EngineResult | undefined;
-  interrupt: Interrupt | undefined;
-}
+type Attempt = { result: EngineResult; interrupt?: undefined } | { interrupt: Interrupt };
 
-/** @param promptReads the prompt's projections, where they are known (from `readPrompt`) */
 export async function writeChoice(
   { engine }: Pick<ChatModel, 'engine'>,
   plan: ChoicePlan,
   hooks: Hooks,
-  promptReads: readonly number[] | undefined,
 ): Promise<Written> {
   const { request, watches, policy } = plan;
   const projections = readsOf(watches);
-  let edits: Edit[] = [...plan.steering.edits, ...policy.edits];
+  let edits: readonly Edit[] = [...plan.steering.edits, ...policy.edits];
   let tokens: WrittenToken[] = [];
-  let cachedTokens = 0;
-  let prompt = promptReads;
+  let prompt: readonly number[] | undefined;
   let again = false; // it is thrown away at most once
 
-  if (promptReads) {
-    const decisions = policy.onPrompt(policyReadings(plan, promptReads));
-    for (const decision of decisions) {
-      if (decision.do === 'stop') return end(decision.finishReason, undefined);
-      if (decision.do === 'fallback') return replaced(decision.text);
-      if (decision.do === 'cap' || decision.do === 'regenerate') edits = [...edits, ...decision.edits];
-      else hooks.onDecision(decision);
-    }
-  }
-
-  hooks.onBegin();
   for (;;) {
-    const { result, interrupt } = await attempt();
-    if (result) {
-      if (tokens.length === result.tokens.length) prompt ??= result.projections?.map((read) => read.prompt);
-      cachedTokens ||= result.cachedTokens;
-    }
+    const { interrupt, ...whole } = await attempt();
     switch (interrupt?.do) {
-      case undefined:
-        return end(result!.finishReason, result!.editsApplied);
+      case undefined: {
+        const { finishReason, editsApplied, cachedTokens } = (whole as { result: EngineResult }).result;
+        return end(finishReason, { editsApplied, cachedTokens });
+      }
       case 'stop':
-        return end(interrupt.finishReason, result?.editsApplied);
+        return end(interrupt.finishReason);
       case 'fallback':
-        return replaced(interrupt.text);
+        return { ...end(REPLACED), text: interrupt.text };
       case 'regenerate':
-        again = true;
+      case 'cap': // at the prompt: from the first word on
+        again ||= interrupt.do === 'regenerate';
         tokens = [];
         edits = [...edits, ...interrupt.edits];
-        break;
-      case 'cap': // goes on from the tokens so far
-        edits = [...edits, ...interrupt.edits];
-        if (tokens.length >= request.maxTokens) return end('length', undefined);
     }
   }
 
@@ -118,73 +94,72 @@ export async function writeChoice(
     const stop = new AbortController();
     let control: RunControl | undefined;
     let interrupt: Interrupt | undefined;
-    const onEvents = (events: TokenEvent[]): void => {
+    const interruptBy = (decision: Interrupt): void => {
+      interrupt ??= decision;
+      stop.abort();
+    };
+
+    function onPrompt(read: readonly number[]): void {
+      if (prompt === undefined && plan.policyNames.size > 0) {
+        for (const decision of policy.onPrompt(policyReadings(plan, read))) {
+          if (interrupts(decision)) interruptBy(decision);
+          else hooks.onDecision(decision);
+        }
+      }
+      prompt = read;
+      if (!interrupt) hooks.onBegin();
+    }
+
+    function onEvents(events: readonly TokenEvent[]): void {
       const told: WrittenToken[] = [];
       for (const { token, text, logprobs, projections: read = [] } of events) {
         if (interrupt) break; // what came after it was decided is none of the answer
         const written = { token, text, ...(logprobs && { logprobs }), projections: read };
         told.push(written);
         tokens.push(written);
-        for (const decision of policy.onToken(tokens.length - 1, policyReadings(plan, read))) {
-          if (decision.do === 'regenerate' && again) continue;
-          if (decision.do === 'cap' && applyEdits(control, [...edits, ...decision.edits]))
-            edits = [...edits, ...decision.edits];
-          else if (interrupts(decision)) interrupt ??= decision;
-          else hooks.onDecision(decision);
-        }
+        if (plan.policyNames.size > 0) obey(policy.onToken(tokens.length - 1, policyReadings(plan, read)));
       }
       if (told.length > 0) hooks.onTokens(told);
-      if (interrupt) stop.abort();
-    };
-    const options: RunOptions & { onStart: (given: RunControl) => void } = {
-      signal: AbortSignal.any([hooks.signal, stop.signal]),
-      onEvents,
-      onStart: (given) => (control = given),
-    };
+    }
+
+    function obey(decisions: readonly Decision[]): void {
+      for (const decision of decisions) {
+        if (decision.do === 'cap') {
+          edits = [...edits, ...decision.edits];
+          // an answer without the cap is none
+          control!.addEdits(decision.edits).catch((error: unknown) => stop.abort(error));
+        } else if (!interrupts(decision)) hooks.onDecision(decision);
+        else if (decision.do !== 'regenerate' || !again) interruptBy(decision);
+      }
+    }
+
     try {
+      if (plan.policyNames.size === 0) hooks.onBegin();
       const result = await engine.run(
+        { ...request, edits, projections },
         {
-          ...request,
-          prompt: [...request.prompt, ...tokens.map(({ token }) => token)],
-          maxTokens: request.maxTokens - tokens.length,
-          edits,
-          projections,
+          signal: AbortSignal.any([hooks.signal, stop.signal]),
+          onPrompt,
+          onEvents,
+          onStart: (given) => (control = given),
         },
-        options,
       );
-      return { result, interrupt };
+      return interrupt ? { interrupt } : { result };
     } catch (error) {
-      if (interrupt && !hooks.signal.aborted && isPersonaError(error) && error.code === 'ABORTED')
-        return { result: undefined, interrupt };
-      throw error;
+      if (hooks.signal.aborted || !stop.signal.aborted) throw error;
+      if (interrupt) return { interrupt };
+      throw stop.signal.reason;
     }
   }
 
-  function end(finishReason: string, editsApplied: readonly number[] | undefined): Written {
+  function end(
+    finishReason: string,
+    known: Partial<Pick<EngineResult, 'editsApplied' | 'cachedTokens'>> = {},
+  ): Written {
+    const { editsApplied, cachedTokens = 0 } = known;
     const text = tokens.map((token) => token.text).join('');
     return { text, tokens, finishReason, cachedTokens, prompt, editsApplied };
   }
-
-  function replaced(text: string): Written {
-    return { ...end(REPLACED, undefined), text };
-  }
-}
-
-/**
- * The prediction, before a word is written. One token is written for it and thrown away: so the whole network is
- * computed, and the answer finds all of its prompt but the last token in the cache.
- */
-export async function readPrompt(
-  { engine }: Pick<ChatModel, 'engine'>,
-  { request, steering, watches, policy }: ChoicePlan,
-  signal: AbortSignal,
-): Promise<number[]> {
-  const edits = [...steering.edits, ...policy.edits];
-  const result = await engine.run(
-    { prompt: request.prompt, maxTokens: 1, ignoreEnd: true, edits, projections: readsOf(watches) },
-    { signal },
-  );
-  return result.projections!.map(({ prompt }) => prompt);
 }
 
 export function readingAt({ vector, layer }: Watched, raw: number): Reading {
