@@ -98,8 +98,11 @@ function fromObject(object: SteeringObject, path: string, served: Served): Asked
   const op = object.op ?? (bounded ? 'cap' : 'add');
   const ranges = rangesOf(object, path);
   const base = { vector, scope };
+  const layerField = object.layers === undefined ? 'layer' : 'layers';
   const at = (spec: SteerSpec): AskedSteering[] =>
-    ranges.length === 0 ? [{ spec, path }] : ranges.map((layers) => ({ spec: { ...spec, layers }, path }));
+    ranges.length === 0
+      ? [{ spec, path, layerField }]
+      : ranges.map((layers) => ({ spec: { ...spec, layers }, path, layerField }));
 
   if (op !== 'cap' && bounded)
     throw refuse(
