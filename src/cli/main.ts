@@ -22,6 +22,7 @@ import { joinTwoWords } from './kit/two-words.ts';
 import { registerModels } from './models.ts';
 import { registerPolicy } from './policy.ts';
 import { registerProject } from './project.ts';
+import { registerServe } from './serve.ts';
 import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
 import { registerVectors } from './vectors.ts';
@@ -44,11 +45,15 @@ export const VERBS: readonly Register[] = [
   registerEval,
   registerJudge,
 <<<<<<< HEAD
+<<<<<<< HEAD
   registerPolicy,
 =======
   registerKeys,
   registerEvents,
 >>>>>>> record
+=======
+  registerServe,
+>>>>>>> api
   registerBench,
 ];
 

@@ -1,0 +1,145 @@
+/** The description of the interface: an OpenAPI document made of the schemas that requests are checked by, and a page. */
+
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
+import { version } from '../files/package-version.ts';
+import { chatBody } from './openai/chat.ts';
+import { completionBody } from './openai/completions.ts';
+import type { Served } from './served.ts';
+import { loadBody } from './vector-routes.ts';
+
+const apiError = z
+  .object({
+    error: z.object({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable().describe('path of the field at fault'),
+      code: z.string().nullable(),
+    }),
+  })
+  .openapi('Error');
+
+const reading = z
+  .object({
+    raw: z.number().nullable().describe('⟨h, v⟩/‖v‖'),
+    z: z.number().nullable().describe('standard deviations from the neutral baseline'),
+  })
+  .openapi('Reading');
+
+const persona = z
+  .looseObject({
+    seed: z.int(),
+    steering: z.array(z.looseObject({ vector: z.string(), layer: z.int(), positions: z.int().nullable() })),
+    traits: z.record(
+      z.string(),
+      z.object({ layer: z.int(), mean: reading, max: reading, last: reading, prompt: reading }),
+    ),
+    fired: z.array(z.looseObject({ rule: z.string(), action: z.string(), at: z.int() })),
+    baseline: z.looseObject({ text: z.string(), finish_reason: z.string() }).optional(),
+  })
+  .openapi('Persona');
+
+const answer = z
+  .looseObject({
+    id: z.string(),
+    choices: z.array(z.looseObject({ index: z.int(), finish_reason: z.string(), persona })),
+    usage: z.looseObject({ prompt_tokens: z.int(), completion_tokens: z.int(), total_tokens: z.int() }),
+  })
+  .openapi('Answer');
+
+interface Operation {
+  method: 'get' | 'post' | 'delete';
+  path: string;
+  summary: string;
+  body?: z.ZodType;
+  /** @default any JSON */
+  gives?: z.ZodType;
+}
+
+const any = z.unknown();
+const OPERATIONS: readonly Operation[] = [
+  {
+    method: 'post',
+    path: '/v1/chat/completions',
+    summary: 'Answer a conversation, steered and watched',
+    body: chatBody,
+    gives: answer,
+  },
+  {
+    method: 'post',
+    path: '/v1/completions',
+    summary: 'Go on from a text, steered and watched',
+    body: completionBody,
+    gives: answer,
+  },
+  { method: 'get', path: '/v1/models', summary: 'The model that is served' },
+  { method: 'get', path: '/v1/models/{id}', summary: 'The model by its name' },
+  { method: 'get', path: '/control-vectors', summary: 'The vectors that are loaded' },
+  {
+    method: 'post',
+    path: '/control-vectors',
+    summary:
+      'Load a vector from the vectors folder, or upload one (application/octet-stream, multipart/form-data)',
+    body: loadBody,
+  },
+  { method: 'delete', path: '/control-vectors/{name}', summary: 'Unload a vector' },
+  { method: 'get', path: '/health', summary: 'Whether the server lives' },
+  { method: 'get', path: '/ready', summary: 'Whether it can answer' },
+];
+
+export function addDescription(app: OpenAPIHono, served: Served): void {
+  for (const { method, path, summary, body, gives = any } of OPERATIONS) {
+    const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+    const content = (schema: z.ZodType): object => ({ 'application/json': { schema } });
+    app.openAPIRegistry.registerPath({
+      method,
+      path,
+      summary,
+      request: {
+        ...(body && { body: { required: true, content: content(body) } }),
+        ...(names.length > 0 && {
+          params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))),
+        }),
+      },
+      responses: {
+        200: { description: 'done', content: content(gives) },
+        default: { description: 'an error', content: content(apiError) },
+      },
+    });
+  }
+  app.get('/openapi.json', (c) =>
+    c.json(
+      app.getOpenAPI31Document({
+        openapi: '3.1.0',
+        info: {
+          title: 'persona serve',
+          version,
+          description: `${served.model.identity.name} with OpenAI's interface, steered and watched.`,
+        },
+      }),
+    ),
+  );
+  app.get('/docs', (c) => c.html(page(served.model.identity.name)));
+}
+
+function page(model: string): string {
+  const rows = OPERATIONS.map(
+    ({ method, path, summary }) =>
+      `<tr><td>${method.toUpperCase()}</td><td><code>${escape(path)}</code></td><td>${escape(summary)}</td></tr>`,
+  );
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>persona serve</title>
+<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}</style>
+<h1>persona serve</h1>
+<p>${escape(model)}. Every field is described in <a href="openapi.json">openapi.json</a>.</p>
+<table>${rows.join('\n')}</table>
+<h2>Steer and watch</h2>
+<pre>curl http://…/v1/chat/completions -H 'content-type: application/json' -d '{
+  "messages": [{"role": "user", "content": "How are you?"}],
+  "steering": {"vector": "NAME", "coefficient": -1}, "monitor": ["NAME"]}'</pre>
+</html>
+`;
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,164 @@
+/** Answers as one JSON document or as a stream, for chats and plain completions alike. */
+
+import type { Engine } from '../../engine/engine.ts';
+import { errorResponse } from '../errors.ts';
+import type { Served } from '../served.ts';
+import { type Answer, type Answers, type Asked, startAnswers } from './answers.ts';
+import { personaOf, tokenReadings, wireTraits } from './persona.ts';
+import { eventStream } from './sse.ts';
+import type { Written, WrittenToken } from './write-choice.ts';
+
+/** Where the two endpoints' answers differ. */
+export interface Shape {
+  object: string;
+  chunkObject: string;
+  /** the part of a choice that holds its text */
+  whole(text: string): object;
+  opening(): object;
+  delta(text: string): object;
+  closing(): object;
+  logprobs(engine: Engine, tokens: readonly WrittenToken[], offset: number): Promise<object>;
+}
+
+export interface Wanted {
+  logprobs: boolean;
+  monitorTokens: boolean;
+  includeUsage: boolean;
+}
+
+export async function respond(
+  served: Served,
+  asked: Asked,
+  wanted: Wanted,
+  shape: Shape,
+  gone: AbortSignal,
+): Promise<Response> {
+  const answers = startAnswers(served, asked, gone);
+  try {
+    await answers.opened;
+    if (answers.held && asked.stream) answers.headers.set('x-persona-held', '1');
+    if (asked.stream) {
+      const chunks = chunksOf(served, answers, wanted, shape);
+      return eventStream(chunks, answers.headers, () => answers.abort());
+    }
+    const body = await wholeOf(served, answers, wanted, shape);
+    return Response.json(body, { headers: answers.headers });
+  } catch (error) {
+    return errorResponse(error);
+  }
+}
+
+async function wholeOf(served: Served, answers: Answers, wanted: Wanted, shape: Shape): Promise<object> {
+  const { engine } = served.model;
+  const written = await Promise.all(answers.answers.map(({ done }) => done));
+  const choices: object[] = [];
+  for (const [i, answer] of answers.answers.entries()) {
+    if (answer.baselineOf !== undefined) continue;
+    const { text, tokens, finishReason } = written[i]!;
+    const twin = answers.answers.findIndex(({ baselineOf }) => baselineOf === answer.index);
+    choices.push({
+      index: answer.index,
+      ...shape.whole(text),
+      logprobs: wanted.logprobs ? await shape.logprobs(engine, tokens, 0) : null,
+      finish_reason: finishReason,
+      persona: {
+        ...personaOf(answer.plan, written[i]!, { tokens: wanted.monitorTokens, seed: answer.seed }),
+        ...(twin >= 0 && {
+          baseline: {
+            text: written[twin]!.text,
+            finish_reason: written[twin]!.finishReason,
+            readings: wireTraits(answers.answers[twin]!.plan, written[twin]!, wanted.monitorTokens),
+          },
+        }),
+      },
+    });
+  }
+  return { ...headOf(served, answers, shape.object), choices, usage: usageOf(answers, written) };
+}
+
+async function* chunksOf(
+  served: Served,
+  answers: Answers,
+  wanted: Wanted,
+  shape: Shape,
+): AsyncGenerator<object> {
+  const { engine } = served.model;
+  const head = headOf(served, answers, shape.chunkObject);
+  const usage = wanted.includeUsage ? { usage: null } : {};
+  const told = new Map<Answer, { tokens: number; characters: number }>();
+  const chunk = (answer: Answer, parts: object, persona: object, finish: string | null = null): object => ({
+    ...head,
+    choices: [
+      {
+        index: answer.index,
+        ...parts,
+        finish_reason: finish,
+        persona: {
+          ...persona,
+          ...(answer.baselineOf !== undefined && { baseline_of: answer.baselineOf }),
+        },
+      },
+    ],
+    ...usage,
+  });
+  const textChunk = async (answer: Answer, tokens: readonly WrittenToken[]): Promise<object> => {
+    const so = told.get(answer)!;
+    const text = tokens.map((token) => token.text).join('');
+    const readings = tokenReadings(answer.plan.watches, tokens, so.tokens);
+    const logprobs = wanted.logprobs ? await shape.logprobs(engine, tokens, so.characters) : null;
+    so.tokens += tokens.length;
+    so.characters += text.length;
+    return chunk(
+      answer,
+      { ...shape.delta(text), logprobs },
+      answer.plan.watches.length > 0 ? { tokens: readings } : {},
+    );
+  };
+
+  for (const answer of answers.answers) {
+    told.set(answer, { tokens: 0, characters: 0 });
+    yield chunk(answer, { ...shape.opening(), logprobs: null }, {});
+  }
+  const all: Written[] = [];
+  for await (const update of answers.updates) {
+    const { answer } = update;
+    if ('tokens' in update) {
+      yield await textChunk(answer, update.tokens);
+      continue;
+    }
+    const { written } = update;
+    all.push(written);
+    const spoken = written.tokens.map((token) => token.text).join('');
+    const rest = written.tokens.slice(told.get(answer)!.tokens);
+    if (written.text !== spoken) yield chunk(answer, { ...shape.delta(written.text), logprobs: null }, {});
+    else if (rest.length > 0) yield await textChunk(answer, rest);
+    const summary = personaOf(answer.plan, written, { tokens: false, seed: answer.seed });
+    yield chunk(answer, { ...shape.closing(), logprobs: null }, summary, written.finishReason);
+  }
+  if (wanted.includeUsage) yield { ...head, choices: [], usage: usageOf(answers, all) };
+}
+
+function headOf({ model }: Served, { id, created, model: name }: Answers, object: string): object {
+  return {
+    id,
+    object,
+    created,
+    model: name,
+    system_fingerprint: `persona-${model.identity.sha256.slice(0, 12)}`,
+  };
+}
+
+/** Each prompt once, and all that was written for it, unsteered answers too. */
+function usageOf({ answers }: Answers, written: readonly Written[]): object {
+  const prompts = new Map(answers.map(({ plan }) => [plan.request.prompt, plan.request.prompt.length]));
+  const promptTokens = [...prompts.values()].reduce((sum, length) => sum + length, 0);
+  const completionTokens = written.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: {
+      cached_tokens: Math.min(promptTokens, ...written.map((each) => each.cachedTokens)),
+    },
+  };
+}
