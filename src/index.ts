@@ -72,19 +72,16 @@ export { evaluateMonitor } from './monitor/evaluate.ts';
 export type { MonitorEvaluation, MonitorOptions } from './monitor/evaluate.ts';
 export { parseSpec } from './steer/spec.ts';
 export { resolveSteering } from './steer/resolve.ts';
-<<<<<<< HEAD
 export { planEvaluation } from './rollout/plan-evaluation.ts';
 export { evaluateTrait } from './steer/evaluate.ts';
 export { evaluationCsv } from './steer/evaluation-csv.ts';
 export { summariseEvaluation } from './steer/evaluation-summary.ts';
-=======
 export type { PersonaConfig } from './steer/policy/config.ts';
 export { loadConfig } from './steer/policy/load.ts';
 export { openMemory } from './steer/policy/memory.ts';
 export { policiesOf } from './steer/policy/policies.ts';
 export type * from './steer/policy/policy.ts';
 export { reloadable } from './steer/policy/reload.ts';
->>>>>>> policy
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -6,11 +6,8 @@ import { registerAxis } from './axis.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
-<<<<<<< HEAD
 import { registerEval } from './eval.ts';
-=======
 import { registerEvents } from './events.ts';
->>>>>>> record
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
 import { registerJudge } from './judge.ts';
@@ -44,16 +41,10 @@ export const VERBS: readonly Register[] = [
   registerProject,
   registerEval,
   registerJudge,
-<<<<<<< HEAD
-<<<<<<< HEAD
   registerPolicy,
-=======
   registerKeys,
   registerEvents,
->>>>>>> record
-=======
   registerServe,
->>>>>>> api
   registerBench,
 ];
 
