@@ -7,13 +7,22 @@ import { jsonErrorAt, place } from './json-position.ts';
 
 /** @throws ApiError 400, 413 or 415 */
 export async function readJson<T>(request: Request, schema: z.ZodType<T>, maxBytes: number): Promise<T> {
-  const type = request.headers.get('content-type') ?? 'none';
+  const body = async (): Promise<string> => new TextDecoder().decode(await readBytes(request, maxBytes));
+  return parseJson(request.headers.get('content-type') ?? 'none', body, schema);
+}
+
+/** @param body its text @throws ApiError 400 or 415 */
+export async function parseJson<T>(
+  type: string,
+  body: () => Promise<string>,
+  schema: z.ZodType<T>,
+): Promise<T> {
   if (!/^application\/(?:[\w.+-]*\+)?json\s*(?:;|$)/i.test(type))
     throw new ApiError(`content-type is ${type}; expected application/json`, {
       status: 415,
       code: 'unsupported_media_type',
     });
-  const text = new TextDecoder().decode(await readBytes(request, maxBytes));
+  const text = await body();
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -2,9 +2,11 @@
 
 import type { Context } from 'hono';
 import type { ChatModel } from '../model/chat-model.ts';
-import type { Caller, Decision, Policies } from '../steer/policy/policy.ts';
+import type { Caller, Decision, Fired, Policies } from '../steer/policy/policy.ts';
 import type { PersonaVector } from '../vector/vector.ts';
+import type { Breaker } from './breaker.ts';
 import type { Recorder } from './contracts.ts';
+import type { Doorkeeper } from './limits/doorkeeper.ts';
 
 export interface LoadedVector {
   vector: PersonaVector;
@@ -56,7 +58,16 @@ export interface Served {
   /** Prometheus text of /metrics */
   metrics?: () => string | Promise<string>;
   /** what a policy wants told elsewhere; never waited for */
-  notify?: (decision: Decision & { do: 'webhook' | 'log' }, answerId: string) => void;
+  notify?: (
+    decision: Decision & { do: 'webhook' | 'log' },
+    answerId: string,
+    told: { key: string; conversation: string; fired: readonly Fired[] },
+  ) => void;
+  /** before everything else of /v1, /control-vectors and /metrics: keys, limits, queue */
+  door?: Doorkeeper;
+  /** turns requests away while the engine keeps dying */
+  breaker?: Breaker;
+  onEngineCrash?: () => void;
   state: { draining: boolean };
 }
 

@@ -30,6 +30,8 @@ export function addStatusRoutes(app: OpenAPIHono, served: Served): void {
   app.get('/health', (c) => c.json({ status: 'ok', version }));
   app.get('/ready', async (c) => {
     if (served.state.draining) return c.json({ status: 'draining' }, 503);
+    const breaker = served.breaker?.state() ?? 'closed';
+    if (breaker === 'open') return c.json({ status: 'resting', breaker }, 503);
     const wait = Promise.withResolvers<'starting'>();
     const timer = setTimeout(wait.resolve, READY_WAIT, 'starting');
     const started = served.model.engine.start().then(

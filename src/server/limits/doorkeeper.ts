@@ -134,7 +134,7 @@ export function doorkeeper(options: DoorOptions = {}): Doorkeeper {
     holder: KeyHolder,
     next: () => Promise<void>,
   ): Promise<Response | void> {
-    const body: unknown = await c.req.json().catch(() => undefined); // hono keeps it for the handler, which says what is wrong
+    const body = parsed(await c.req.text()); // hono keeps the text for the handler
     const full = queueFull(); // while the body came, others came too
     if (full) return turnAway(c, holder, full);
     const charge = usage.charge(holder.keyId, limitsOf(holder), estimateTokens(body, answerTokens));
@@ -167,6 +167,15 @@ export function doorkeeper(options: DoorOptions = {}): Doorkeeper {
   }
 
   return Object.assign(middleware, { waiting: () => Math.max(0, inside - running) });
+}
+
+/** undefined for what is not JSON: the handler says what is wrong */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** /v1/completions, /v1/chat/completions */

@@ -5,6 +5,7 @@ import type { EngineRequest } from '../../engine/request.ts';
 import { isPersonaError } from '../../errors.ts';
 import type { Caller, Conversation, Decision } from '../../steer/policy/policy.ts';
 import { NO_STEERING, type Steering } from '../../steer/resolve.ts';
+import type { Pass } from '../breaker.ts';
 import type { AnswerEvent } from '../contracts.ts';
 import { ApiError, toApiError } from '../errors.ts';
 import type { Served } from '../served.ts';
@@ -31,6 +32,16 @@ export interface Asked {
   stream: boolean;
   conversation: Conversation;
   caller: Caller;
+  /** to be told the tokens of prompts and answers at the end */
+  settle: (tokens: number) => void;
+}
+
+/** What the handlers need of the HTTP request beside its body. */
+export interface Incoming {
+  headers: Headers;
+  /** the client has gone, or the time is up */
+  signal: AbortSignal;
+  settle: (tokens: number) => void;
 }
 
 export interface Answer {
@@ -91,6 +102,7 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
     })),
   ].map((choice) => ({ ...choice, plan: planChoice(choice, choice.steering) }));
 
+  const pass = enter(served);
   const opening: Promise<unknown>[] = [];
   let firstText = (): void => {};
   const anyText = new Promise<void>((resolve) => (firstText = resolve));
@@ -111,7 +123,12 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
       let firstTokenMs: number | undefined;
       const onDecision = (decision: Decision): void => {
         if (decision.do === 'header') headers.set(decision.name, decision.value);
-        else if (decision.do === 'webhook' || decision.do === 'log') served.notify?.(decision, id);
+        else if (decision.do === 'webhook' || decision.do === 'log')
+          served.notify?.(decision, id, {
+            key: asked.caller.keyId,
+            conversation: asked.conversation.id,
+            fired: plan.policy.fired(),
+          });
       };
       const record = (
         end: Pick<AnswerEvent, 'finishReason' | 'error'>,
@@ -165,10 +182,7 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
   const all = Promise.all(answers.map(({ done }) => done));
   const opened = Promise.race([Promise.all(opening).then(() => Promise.race([anyText, all])), all]);
   opened.catch(() => {});
-  all.then(
-    () => updates.end(),
-    (error: unknown) => updates.end(error),
-  );
+  void settle();
   return {
     id,
     created: Math.floor(time.getTime() / 1000),
@@ -180,6 +194,23 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
     opened: answers.some(({ plan }) => plan.policy.holdsBack) ? all : opened,
     abort: (reason) => stop.abort(reason),
   };
+
+  /** When all is over: what it cost, what it says of the engine, and that no more comes. */
+  async function settle(): Promise<void> {
+    try {
+      const written = await all;
+      pass?.answered();
+      const prompts = asked.prompts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+      asked.settle(written.reduce((sum, { tokens }) => sum + tokens.length, prompts));
+      updates.end();
+    } catch (error) {
+      if (isPersonaError(error) && error.code === 'ENGINE_CRASHED') {
+        pass?.crashed();
+        served.onEngineCrash?.();
+      } else pass?.gone();
+      updates.end(error);
+    }
+  }
 
   function planChoice(
     { prompt, seed }: { prompt: Asked['prompts'][number]; seed: number },
@@ -205,6 +236,18 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
       policy,
     };
   }
+}
+
+/** @throws ApiError 503 while the engine rests */
+function enter({ breaker }: Served): Pass | undefined {
+  const entered = breaker?.enter();
+  if (!entered?.refusal) return entered?.pass;
+  const { reason, retryAfterSeconds } = entered.refusal;
+  throw new ApiError(`no answers now: ${reason}`, {
+    status: 503,
+    code: 'engine_crashed',
+    retryAfter: retryAfterSeconds,
+  });
 }
 
 /** What an answer can fail of because of its steering: an overflow, a direction that is none. */

@@ -6,6 +6,7 @@ import type { Caller } from '../../steer/policy/policy.ts';
 import { refuse, toApiError } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
+import type { Incoming } from './answers.ts';
 import { conversationOf } from './conversation.ts';
 import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
 import { chatLogprobs } from './logprobs.ts';
@@ -47,7 +48,7 @@ const shape: Shape = {
 
 export async function chat(
   served: Served,
-  request: Request,
+  request: Incoming,
   caller: Caller,
   given: unknown,
 ): Promise<Response> {
@@ -86,8 +87,9 @@ export async function chat(
       monitor: body.monitor,
       compare: body.compare ?? false,
       stream: body.stream ?? false,
-      conversation: conversationOf(body.persona?.conversation, request, caller.keyId, messages),
+      conversation: conversationOf(body.persona?.conversation, request.headers, caller.keyId, messages),
       caller,
+      settle: request.settle,
     },
     {
       logprobs: body.logprobs ?? false,

@@ -5,6 +5,7 @@ import type { Caller } from '../../steer/policy/policy.ts';
 import { refuse } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
+import type { Incoming } from './answers.ts';
 import { conversationOf } from './conversation.ts';
 import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
 import { plainLogprobs } from './logprobs.ts';
@@ -63,7 +64,7 @@ const shape: Shape = {
 
 export async function completions(
   served: Served,
-  request: Request,
+  request: Incoming,
   caller: Caller,
   given: unknown,
 ): Promise<Response> {
@@ -104,8 +105,9 @@ export async function completions(
       monitor: body.monitor,
       compare: body.compare ?? false,
       stream: body.stream ?? false,
-      conversation: conversationOf(body.persona?.conversation, request, caller.keyId, messages),
+      conversation: conversationOf(body.persona?.conversation, request.headers, caller.keyId, messages),
       caller,
+      settle: request.settle,
     },
     {
       logprobs: body.logprobs != null,

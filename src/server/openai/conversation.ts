@@ -9,11 +9,11 @@ const MAX_ID = 256;
 
 export function conversationOf(
   given: string | undefined,
-  request: Request,
+  headers: Headers,
   keyId: string,
   messages: readonly Pick<ChatMessage, 'role' | 'content'>[],
 ): Conversation {
-  const named = given ?? request.headers.get('x-conversation-id')?.slice(0, MAX_ID);
+  const named = given ?? headers.get('x-conversation-id')?.slice(0, MAX_ID);
   const turn = messages.filter(({ role }) => role === 'assistant').length;
   if (named) return { id: named, turn };
   const first = messages.findIndex(({ role }) => role === 'user');
