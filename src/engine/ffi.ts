@@ -176,6 +176,9 @@ const llamaFunctions = {
   llama_sampler_init_penalties:
     'void *llama_sampler_init_penalties(int32_t n_vocab, int32_t last, float repeat, float frequency, float presence)',
   llama_sampler_sample: 'int32_t llama_sampler_sample(void *sampler, void *ctx, int32_t i)',
+  llama_adapter_lora_init: 'void *llama_adapter_lora_init(void *model, const char *path)',
+  llama_set_adapters_lora:
+    'int32_t llama_set_adapters_lora(void *ctx, void **adapters, size_t count, const float *scales)',
   llama_set_adapter_cvec:
     'int32_t llama_set_adapter_cvec(void *ctx, const float *data, size_t length, int32_t n_embd, int32_t il_start, int32_t il_end)',
 } as const;

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { PersonaError } from '../errors.ts';
+import { setAdapters } from './adapters.ts';
 import { openNative, registerProgressCallback, unregister, view, type Native, type Pointer } from './ffi.ts';
 import { Pace } from './pace.ts';
 import { LAYER_INPUT_ARCHITECTURES } from './layer-input.ts';
@@ -150,6 +151,13 @@ export class NativeModel implements Disposable {
           remedy: 'lower --parallel or --context',
         },
       );
+    }
+    try {
+      setAdapters(native, this.model, this.context, options.loras ?? [], () => log.last());
+    } catch (error) {
+      native.llama_free(this.context);
+      native.llama_model_free(this.model);
+      throw error;
     }
     this.memory = native.llama_get_memory(this.context);
     // threads that wait for a GPU use no processor time: nothing can be learned from that

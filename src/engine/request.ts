@@ -155,6 +155,13 @@ export interface ProjectionResult {
   tokens: number[];
 }
 
+/** A LoRA adapter, GGUF. */
+export interface LoraFile {
+  path: string;
+  /** @default 1 */
+  scale?: number | undefined;
+}
+
 export interface EngineOptions {
   modelPath: string;
   /** Sequences decoded together. @default 8 */
@@ -169,6 +176,8 @@ export interface EngineOptions {
   gpuLayers?: number;
   /** 'f32' keeps attention in full precision, as a PyTorch reference does; twice the cache, and slower. @default 'f16' */
   cacheType?: 'f16' | 'f32';
+  /** LoRA adapters over the weights, for all requests */
+  loras?: readonly LoraFile[];
   /** How means and projections are taken where both ways exist. @default 'auto' */
   readVia?: 'auto' | 'callback' | 'layer_input';
 }

@@ -4,6 +4,7 @@ import { openEngine, type Engine } from '../engine/engine.ts';
 import type { EngineOptions } from '../engine/request.ts';
 import { readGguf } from './gguf-read.ts';
 import { modelFileHash } from './identity.ts';
+import { identifyLoras } from './lora-file.ts';
 import { type ModelIdentity, quantizationName, templateHash } from './model-identity.ts';
 import { resolveModel } from './pull.ts';
 import type { ResolveOptions } from './resolved-model.ts';
@@ -41,6 +42,7 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
     readGguf(found.path, { skipArraysOver: 0 }),
   ]);
   const quantization = quantizationName(file);
+  const loras = await identifyLoras(options.loras ?? [], file, options);
   const { onLoadProgress } = options;
   const engine = await openEngine({
     ...engineOptions(options),
@@ -64,6 +66,7 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
       layers,
       width,
       templateSha256: templateHash(chatTemplate),
+      ...(loras.length > 0 ? { loras } : {}),
     },
     render(messages) {
       const { prompt, notes } = renderChat(chatTemplate, messages, {
@@ -82,9 +85,9 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
 }
 
 function engineOptions(options: OpenChatModelOptions): Omit<EngineOptions, 'modelPath'> {
-  const { parallel, context, batch, threads, gpuLayers, cacheType, readVia } = options;
+  const { parallel, context, batch, threads, gpuLayers, cacheType, readVia, loras } = options;
   return Object.fromEntries(
-    Object.entries({ parallel, context, batch, threads, gpuLayers, cacheType, readVia }).filter(
+    Object.entries({ parallel, context, batch, threads, gpuLayers, cacheType, readVia, loras }).filter(
       ([, value]) => value !== undefined,
     ),
   );

@@ -21,6 +21,8 @@ export interface ModelIdentity {
   width: number;
   /** of the chat template's text; '' where the file has none */
   templateSha256: string;
+  /** LoRA adapters over them */
+  loras?: { sha256: string; scale: number }[];
 }
 
 /**

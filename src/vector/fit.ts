@@ -1,5 +1,6 @@
 /** Whether a vector belongs to a model. A direction found in one model means nothing in another (paper §13.6). */
 
+import { isDeepStrictEqual } from 'node:util';
 import { PersonaError } from '../errors.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import type { PersonaVector } from './vector.ts';
@@ -15,9 +16,13 @@ export function checkFit(
 ): string | undefined {
   const made = vector.model;
   if (made.sha256 === model.sha256) {
-    return made.templateSha256 === model.templateSha256
-      ? undefined
-      : `${name} was made with another chat template`;
+    const notes = [
+      ...(made.templateSha256 === model.templateSha256 ? [] : ['with another chat template']),
+      ...(isDeepStrictEqual(made.loras ?? [], model.loras ?? [])
+        ? []
+        : ['with other LoRA adapters, or none']),
+    ];
+    return notes.length === 0 ? undefined : `${name} was made ${notes.join(' and ')}`;
   }
   const sameShape =
     made.architecture === model.architecture && made.layers === model.layers && made.width === model.width;

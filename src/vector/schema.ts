@@ -21,7 +21,8 @@ export const modelSchema: z.ZodType<ModelIdentity> = z.object({
   layers: z.int().min(1).max(MAX_LAYERS),
   width: z.int().min(1),
   templateSha256: z.string(),
-});
+  loras: z.array(z.object({ sha256: z.string(), scale: z.number() })).optional(),
+}) as z.ZodType<ModelIdentity>;
 
 /** What is used of a recipe again is checked, the rest is passed on as it is. */
 export const recipeSchema: z.ZodType<Recipe> = z.looseObject({

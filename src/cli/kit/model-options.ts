@@ -2,8 +2,10 @@
 
 import { type Command, Option } from 'commander';
 import { type ChatModel, openChatModel } from '../../model/chat-model.ts';
+import type { LoraFile } from '../../engine/request.ts';
 import type { Progress as Report } from '../../model/progress.ts';
-import { integer } from './options.ts';
+import { parseLora } from '../../model/lora-file.ts';
+import { integer, repeated } from './options.ts';
 import type { Progress } from './progress.ts';
 import type { Session } from './run.ts';
 
@@ -15,6 +17,7 @@ export interface ModelOptions {
   gpuLayers?: number;
   cacheType?: 'f16' | 'f32';
   offline?: true;
+  lora?: LoraFile[];
 }
 
 const GROUP = 'Model:';
@@ -35,6 +38,10 @@ export function addEngineOptions(command: Command): Command {
     new Option('--threads <n>', 'CPU threads (default: the physical cores)').argParser(integer({ min: 1 })),
     new Option('--gpu-layers <n>', 'layers on the GPU, -1 for all').argParser(integer({ min: -1 })),
     new Option('--cache-type <type>', 'precision of the KV cache').choices(['f16', 'f32']),
+    new Option(
+      '--lora <file>',
+      'a LoRA adapter over the model, FILE or FILE:SCALE; may be repeated',
+    ).argParser(repeated(parseLora)),
     new Option('--offline', 'use only models that are here'),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));
@@ -53,7 +60,7 @@ export async function openModel(
   options: ModelOptions,
   defaults: Pick<ModelOptions, 'parallel' | 'context'> = {},
 ): Promise<ChatModel> {
-  const { model, threads, gpuLayers, cacheType, offline } = options;
+  const { model, threads, gpuLayers, cacheType, offline, lora } = options;
   const steps = stepsOf(session);
   try {
     return await openChatModel({
@@ -64,6 +71,7 @@ export async function openModel(
       gpuLayers,
       cacheType,
       offline,
+      loras: lora,
       signal: session.signal,
       onNote: (note) => session.human(note),
       onProgress: steps.report,
