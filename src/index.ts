@@ -77,5 +77,11 @@ export { evaluateTrait } from './steer/evaluate.ts';
 export { evaluationCsv } from './steer/evaluation-csv.ts';
 export { summariseEvaluation } from './steer/evaluation-summary.ts';
 
+export { diff } from './screen/diff/diff.ts';
+export type { DiffOptions, DiffResult } from './screen/diff/diff.ts';
+export { readDiffPrompts, traitPrompts } from './screen/diff/prompts.ts';
+export { checkGate, parseGate } from './screen/gate.ts';
+export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
+
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

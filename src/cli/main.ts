@@ -6,6 +6,7 @@ import { registerAxis } from './axis.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+import { registerDiff } from './diff.ts';
 import { registerEval } from './eval.ts';
 import { registerExtract } from './extract.ts';
 import { registerGenerate } from './generate.ts';
@@ -35,6 +36,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerDiff,
   registerEval,
   registerJudge,
   registerBench,

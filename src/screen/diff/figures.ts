@@ -23,7 +23,9 @@ export interface ShiftFigures {
   layer: number;
   /** mean over prompts of ⟨h_tuned − h_base, v⟩/‖v‖, with its interval over prompts, in units of activation norm */
   shift: Interval;
-  /** the same in standard deviations of the base's own projections; null where these do not differ */
+  /** standard deviation of the base's own projections over the prompts */
+  spread: number;
+  /** the shift in those; null where there are none: the projections do not differ */
   sd: Deviations | null;
   /** the shift in deviations of the vector's neutral answers, where it knows them */
   neutralSd?: number;
@@ -124,16 +126,14 @@ function figuresOf(
   whole: Float64Array,
 ): ShiftFigures {
   const shift = bootstrapMean(moved);
-  const spread = deviation(usual);
+  const spread = usual.length > 1 ? deviation(usual) : 0;
   const neutral = vector.baseline?.deviation[layer];
   const along = cosine(whole, direction(vector, layer));
   return {
     layer,
     shift,
-    sd:
-      spread > 0
-        ? { mean: shift.mean / spread, low: shift.low / spread, high: shift.high / spread }
-        : null,
+    spread,
+    sd: spread > 0 ? { mean: shift.mean / spread, low: shift.low / spread, high: shift.high / spread } : null,
     ...(neutral !== undefined && neutral > 0 && { neutralSd: shift.mean / neutral }),
     p: signFlip(moved),
     cosine: Number.isFinite(along) ? along : null,

@@ -4,19 +4,16 @@
  */
 
 import { createHash } from 'node:crypto';
+import type { LoraFile } from '../../engine/request.ts';
 import { PersonaError } from '../../errors.ts';
 import { ggufString, type Gguf } from '../../model/gguf.ts';
 import { readGguf } from '../../model/gguf-read.ts';
 import { modelFileHash } from '../../model/identity.ts';
+import { isLora, parseLora } from '../../model/lora-file.ts';
 import { type ModelIdentity, readIdentity } from '../../model/model-identity.ts';
 import { resolveModel } from '../../model/pull.ts';
 import type { ResolveOptions } from '../../model/resolved-model.ts';
-
-export interface Lora {
-  path: string;
-  /** @default 1 */
-  scale?: number;
-}
+import { isFile } from '../../vector/find.ts';
 
 export interface SideOptions extends ResolveOptions {
   signal?: AbortSignal | undefined;
@@ -29,7 +26,7 @@ export interface Side {
   /** of the weights to open: for an adapter the base's */
   path: string;
   identity: ModelIdentity;
-  lora?: Lora;
+  lora?: LoraFile;
   /** which weights these are, an adapter's with them */
   sha256: string;
 }
@@ -55,15 +52,24 @@ export async function baseSide(given: string, options: SideOptions = {}): Promis
   return { given, path, identity, sha256: identity.sha256, tokenizer: tokenizerOf(header) };
 }
 
-/** @throws PersonaError WRONG_MODEL, with what differs, where it was not made of the base */
+/**
+ * @param given a model; or an adapter's file, with a scale behind it where it is not 1, as in `adapter.gguf:0.5`
+ * @throws PersonaError WRONG_MODEL, with what differs, where it was not made of the base
+ */
 export async function tunedSide(
   given: string,
   base: BaseSide,
   options: SideOptions = {},
 ): Promise<{ side: Side; notes: string[] }> {
-  const { path } = await resolveModel(given, options);
+  const scaled = parseLora(given);
+  const isScaled = scaled.scale !== undefined && !isFile(given) && isFile(scaled.path);
+  const { path } = await resolveModel(isScaled ? scaled.path : given, options);
   const header = await readGguf(path);
-  if (isAdapter(header)) return { side: await adapterSide(given, path, header, base, options), notes: [] };
+  if (isAdapter(header)) {
+    const lora = { path, ...(isScaled && { scale: scaled.scale! }) };
+    return { side: await adapterSide(given, lora, header, base, options), notes: [] };
+  }
+  if (isScaled) throw new PersonaError('USAGE', `${given}: a scale belongs to an adapter; this is a model`);
   const identity = await readIdentity(given, options);
   const differing = differences(base, identity, tokenizerOf(header));
   if (differing.length > 0)
@@ -86,14 +92,12 @@ export async function tunedSide(
 /** The engine itself checks an adapter's shapes; here what can be said before anything is loaded. */
 async function adapterSide(
   given: string,
-  path: string,
+  lora: LoraFile,
   header: Gguf,
   base: BaseSide,
   options: SideOptions,
 ): Promise<Side> {
-  const type = ggufString(header, 'adapter.type');
-  if (type !== undefined && type !== 'lora')
-    throw new PersonaError('UNSUPPORTED', `${given} is an adapter of the kind ${type}: expected lora`);
+  if (!isLora(header)) throw new PersonaError('UNSUPPORTED', `${given} is an adapter, but no LoRA`);
   const architecture = ggufString(header, 'general.architecture');
   if (architecture !== base.identity.architecture)
     throw new PersonaError(
@@ -101,24 +105,31 @@ async function adapterSide(
       `${given} was not tuned from ${base.given}: architecture ${base.identity.architecture} there, ${architecture ?? 'none'} here`,
       { remedy: 'Give the model that the adapter was trained on as BASE.' },
     );
+  const { path, scale = 1 } = lora;
   const sha256 = createHash('sha256')
-    .update(`${base.sha256}\n${await modelFileHash(path, options)}`)
+    .update(`${base.sha256}\n${await modelFileHash(path, options)}\n${scale}`)
     .digest('hex');
-  return { given, path: base.path, identity: base.identity, lora: { path }, sha256 };
+  return { given, path: base.path, identity: base.identity, lora, sha256 };
 }
 
 function isAdapter(header: Gguf): boolean {
   return ggufString(header, 'general.type') === 'adapter';
 }
 
-function differences({ identity: there, tokenizer }: BaseSide, here: ModelIdentity, own: Tokenizer): string[] {
+function differences(
+  { identity: there, tokenizer }: BaseSide,
+  here: ModelIdentity,
+  own: Tokenizer,
+): string[] {
   const pairs: [string, string | number, string | number][] = [
     ['architecture', there.architecture, here.architecture],
     ['layers', there.layers, here.layers],
     ['width', there.width, here.width],
     ['tokens', tokenizer.tokens, own.tokens],
   ];
-  const differing = pairs.filter(([, a, b]) => a !== b).map(([what, a, b]) => `${what} ${a} there, ${b} here`);
+  const differing = pairs
+    .filter(([, a, b]) => a !== b)
+    .map(([what, a, b]) => `${what} ${a} there, ${b} here`);
   if (tokenizer.tokens === own.tokens && tokenizer.sha256 !== own.sha256)
     differing.push('the tokenizers have as many tokens, but not the same ones');
   return differing;

@@ -63,14 +63,16 @@ export async function readModel<T extends { id: string }>(
   if (missing.length > 0) {
     await using model = await open();
     const { layers, maxTokens, label, signal, onProgress } = options;
-    const tell = (): void =>
-      onProgress?.({ label, done: done.size, total: texts.length, unit: 'prompts' });
+    const tell = (): void => onProgress?.({ label, done: done.size, total: texts.length, unit: 'prompts' });
     const read = async (text: T, stop: AbortSignal): Promise<Read> => {
       const prompt = render(text, model);
       const result = await model.engine.run(
         {
           prompt,
-          means: { layers, kinds: maxTokens === undefined ? ['prompt_last'] : ['prompt_last', 'response_avg'] },
+          means: {
+            layers,
+            kinds: maxTokens === undefined ? ['prompt_last'] : ['prompt_last', 'response_avg'],
+          },
           ...(maxTokens !== undefined && { maxTokens, sampling: { temperature: 0 } }),
           edits,
         },
