@@ -3,15 +3,17 @@
 import { basename, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PersonaError } from '../errors.ts';
+import { writeWhole } from '../files/write-whole.ts';
 import type { OpenedJudge } from '../judge/judge.ts';
 import { LIKELIHOOD } from '../judge/likelihood.ts';
 import { parseWatch, type WatchSpec } from '../monitor/watch.ts';
 import { writeDiffPage } from '../report/diff-page.ts';
 import { diff, type DiffOptions, type DiffResult } from '../screen/diff/diff.ts';
-import { checkGateNames, gateFigures } from '../screen/diff/gate-figures.ts';
+import { checkGateNames } from '../screen/diff/gate-figures.ts';
 import { type DiffPrompt, readDiffPrompts, traitPrompts } from '../screen/diff/prompts.ts';
 import { namedVectors } from '../screen/diff/vectors.ts';
-import { checkGate, type Gate, parseGate } from '../screen/gate.ts';
+import { diffJunit, diffMarkdown, diffVerdicts } from '../screen/diff/verdicts.ts';
+import { type Gate, parseGate } from '../screen/gate.ts';
 import { parseSpec, type SteerSpec } from '../steer/spec.ts';
 import { loadTrait } from '../trait/load.ts';
 import type { Trait } from '../trait/trait.ts';
@@ -37,6 +39,8 @@ interface Options extends Omit<ModelOptions, 'model'> {
   cache: boolean;
   steer?: SteerSpec[];
   failOn?: Gate[];
+  junit?: string;
+  markdown?: string;
   run?: string;
   seed: number;
 }
@@ -87,6 +91,8 @@ export function registerDiff(program: Command): void {
         'exit with 100 when a checkpoint is so, as in "evil: shift > 0.5 sd"; may be repeated',
       ).argParser(repeated((text) => parseGate(text))),
     )
+    .option('--junit <file>', 'what came of the gates, as JUnit XML')
+    .option('--markdown <file>', 'the summary as Markdown')
     .option(
       '--run <folder>',
       'where reads go, and where a killed run goes on (default: runs/BASE-diff-PROMPTS)',
@@ -172,22 +178,18 @@ async function verb(
   }
   const page = join(folder, 'diff.html');
   await writeDiffPage(page, results);
-  const gates = failOn.flatMap((gate) =>
-    results.map((result) => ({
-      gate: gate.text,
-      checkpoint: result.name,
-      ...checkGate(gate, gateFigures(result)),
-    })),
-  );
-  const failed = gates.filter(({ passed }) => !passed);
-  const lines = gates.map(
+  const found = diffVerdicts(failOn, results);
+  if (options.junit !== undefined) await writeWhole(options.junit, diffJunit(found, base));
+  if (options.markdown !== undefined) await writeWhole(options.markdown, diffMarkdown(found, results));
+  const gates = found.map(({ gate, ...verdict }) => ({ gate: gate.text, ...verdict }));
+  const lines = found.map(
     ({ checkpoint, passed, text }) => `${passed ? 'passed' : 'FAILED'}  ${checkpoint}: ${text}`,
   );
   session.result(
     { base, checkpoints: results, ...(gates.length > 0 && { gates }), run: folder, page },
     [diffText(results), '', ...lines, `page: ${page}`].join('\n'),
   );
-  return failed.length > 0 ? GATE_NOT_MET : undefined;
+  return found.some(({ passed }) => !passed) ? GATE_NOT_MET : undefined;
 }
 
 /** undefined: those of the vectors' own traits, which the diff itself finds. */

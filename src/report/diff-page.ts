@@ -29,7 +29,7 @@ export function renderDiff(results: readonly DiffResult[]): string {
       finding: findingOf(last),
       meta: [`base ${last.base}`, ...(last.judge === undefined ? [] : [`judged by ${last.judge}`])],
       cards: cardsOf(last),
-      main: vectors.map((vector, i) => vectorPart(i, vector, results)),
+      main: [vectors.map((vector, i) => vectorPart(i, vector, results)), answersPart(results)],
     }),
   );
 }
@@ -69,6 +69,63 @@ function vectorPart(i: number, { name, layer }: VectorShift, results: readonly D
     name,
     html`Bands and bars are 95&nbsp;% intervals over the prompts. The line marks layer ${layer}.`,
     [layersFigure(i, results), ...(results.length > 1 ? [trajectoryFigure(i, results)] : [])],
+  );
+}
+
+/** Each model's own greedy answers: where their means lie, and what a judge says of them. */
+function answersPart(results: readonly DiffResult[]): Part {
+  const shifted = results.flatMap(({ name, answers }) =>
+    (answers?.vectors ?? []).map(({ name: vector, layer, own }) => [
+      `${vector}, mean of the answer at layer ${layer}`,
+      name,
+      '–',
+      '–',
+      signed(own.shift.mean, 2),
+      `${signed(own.shift.low, 2)} to ${signed(own.shift.high, 2)}`,
+      pValue(own.p),
+    ]),
+  );
+  const scored = results.flatMap(({ name, scores = {} }) =>
+    Object.entries(scores).flatMap(([trait, { trait: own, coherence }]) =>
+      [
+        { what: `${trait}, score`, ...own },
+        { what: `coherence, score with ${trait}`, ...coherence },
+      ].map(({ what, base, tuned, change, p }) => [
+        what,
+        name,
+        fixed(base.mean, 1),
+        fixed(tuned.mean, 1),
+        signed(change.mean, 1),
+        `${signed(change.low, 1)} to ${signed(change.high, 1)}`,
+        pValue(p),
+      ]),
+    ),
+  );
+  const rows = [...shifted, ...scored];
+  if (rows.length === 0) return '';
+  return section(
+    'Answers',
+    html`Of each model's own greedy answers to the prompts, pair by pair.`,
+    html`<div class="wide" tabindex="0" role="group" aria-label="Answers">
+      <table>
+        <thead>
+          <tr>
+            ${['Figure', 'Checkpoint', 'Base', 'Tuned', 'Change', '95 %', 'p'].map(
+              (cell) => html`<th scope="col">${cell}</th>`,
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            ([what, ...cells]) =>
+              html`<tr>
+                <th scope="row">${what}</th>
+                ${cells.map((cell) => html`<td>${cell}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`,
   );
 }
 

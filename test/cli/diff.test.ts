@@ -73,7 +73,7 @@ test('a gate: 100 when a checkpoint is so, 0 when none is; a misspelt one is ref
   const met = await run('planted.gguf', 'step-5.gguf', 'step-10.gguf', '--fail-on', 'planted: shift > 50');
   expect(met).toMatchObject({ code: 0 });
   expect(met.stdout).toMatch(/^passed {2}step-10: planted: shift is \d\.\d+; fails on > 50$/m);
-  const gates = ['--fail-on', 'shift > 3', '--fail-on', 'relative > 500 %'];
+  const gates = ['--fail-on', 'shift > 3', '--fail-on', 'relative > 500 %', '--junit', at('gates.xml'), '--markdown', at('diff.md')]; // prettier-ignore
   const failed = await run('planted.gguf', 'step-5.gguf', 'step-10.gguf', ...gates, '--json');
   expect(failed.code, failed.stderr).toBe(100);
   const { gates: told } = JSON.parse(failed.stdout) as { gates: object[] };
@@ -83,6 +83,12 @@ test('a gate: 100 when a checkpoint is so, 0 when none is; a misspelt one is ref
     { checkpoint: 'step-5', passed: true },
     { checkpoint: 'step-10', passed: true },
   ]);
+  const xml = readFileSync(at('gates.xml'), 'utf8');
+  expect(xml).toContain('<testsuites name="persona diff" tests="4" failures="1" errors="0">');
+  expect(xml).toMatch(/classname="persona\.diff\.step-10" name="shift &gt; 3" time="0"><failure type="gate" message="planted: shift is 5\.\d+; fails on &gt; 3"/); // prettier-ignore
+  const markdown = readFileSync(at('diff.md'), 'utf8');
+  expect(markdown).toContain('- **failed**: step-10, `shift > 3`');
+  expect(markdown).toMatch(/^\| planted \| 2 \| step-5 \| 1\.\d+ \| /m);
   for (const gate of ['evil: shift > 1', 'shove > 1', 'coherence < -5']) {
     const wrong = await run('planted.gguf', 'step-5.gguf', '--fail-on', gate, '--run', 'never');
     expect(wrong.code).toBe(2);
@@ -146,6 +152,10 @@ test('what cannot be compared is refused, with the reason', async () => {
   });
   const deep = await run('planted.gguf', 'deep.gguf');
   expect(deep).toMatchObject({ code: 1, stderr: expect.stringContaining('deep.gguf was not tuned from planted.gguf: layers 4 there, 5 here') }); // prettier-ignore
+  const traitless = await persona(folder.path, 'diff', 'planted.gguf', 'step-5.gguf', '--vector', 'v.gguf', '--threads', '1'); // prettier-ignore
+  expect(traitless.stderr).toContain(
+    'v.gguf does not hold the texts of its trait planted, and none is shipped',
+  );
   const both = await run('planted.gguf', 'step-5.gguf', '--prompts', 'many.jsonl', '--questions', '3');
   expect(both).toMatchObject({
     code: 2,

@@ -8,7 +8,7 @@ test('worked by hand', () => {
   expect(signFlip([0, 0, 0, 0])).toBe(1);
   expect(signFlip([5])).toBe(1);
   expect(signFlip([])).toBeNaN();
-  expect(signFlip(new Array(10).fill(0.1))).toBe(2 / 1024); // equal sums, summed in any order
+  expect(signFlip(Array.from({ length: 10 }, () => 0.1))).toBe(2 / 1024); // equal sums, summed in any order
 });
 
 test('drawn signings agree with all of them, and p is the same for the same seed', () => {
@@ -17,7 +17,7 @@ test('drawn signings agree with all of them, and p is the same for the same seed
   const drawn = signFlip(values, { flips: 1000 }); // fewer than 2^10, so drawn
   expect(Math.abs(drawn - exact)).toBeLessThan(0.05);
   expect(signFlip(values, { flips: 1000 })).toBe(drawn);
-  expect(signFlip(new Array(40).fill(1))).toBe(1 / 5000); // the floor: none of the drawn reached it
+  expect(signFlip(Array.from({ length: 40 }, () => 1))).toBe(1 / 5000); // the floor: none of the drawn reached it
 });
 
 test('neither order, sign nor scale of all matters; no p is 0', () => {
@@ -33,7 +33,6 @@ test('neither order, sign nor scale of all matters; no p is 0', () => {
 });
 
 test('under no change, p is uniform: a twentieth of the samples has p of 0.05 or less', () => {
-  // 200 samples of 8 signs times fixed sizes, from a fixed walk through all signings
   const sizes = [1, 2.3, 0.7, 3.1, 1.9, 0.4, 2.8, 1.2];
   const ps = Array.from({ length: 256 }, (_, signs) =>
     signFlip(sizes.map((size, i) => ((signs >> i) % 2 === 1 ? -size : size))),

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Edit } from '../../engine/request.ts';
-import { PersonaError } from '../../errors.ts';
+import { isPersonaError, PersonaError } from '../../errors.ts';
 import type { ModelIdentity, OpenChatModelOptions } from '../../model/chat-model.ts';
 import type { Watch, WatchSpec } from '../../monitor/watch.ts';
 import type { AppliedSteering } from '../../steer/resolve.ts';
@@ -123,23 +123,37 @@ function inOrder(base: Side, sides: readonly Side[], steered: boolean): Checkpoi
 /** One of each name: as given, as it is in a vector's file, or as it is shipped. */
 async function traitsOf(watches: readonly Watch[], given: readonly Trait[]): Promise<Trait[]> {
   const traits = new Map<string, Trait>();
-  for (const { vector } of watches) {
+  for (const { vector, source } of watches) {
     const name = vector.trait;
     if (traits.has(name)) continue;
-    traits.set(
-      name,
-      given.find((trait) => trait.name === name) ?? vector.recipe.trait ?? (await loadTrait(name)),
-    );
+    const known = given.find((trait) => trait.name === name) ?? vector.recipe.trait;
+    traits.set(name, known ?? (await shippedTrait(name, source)));
   }
   for (const trait of given) if (!traits.has(trait.name)) traits.set(trait.name, trait);
   return [...traits.values()];
 }
 
-function layersToRead(
+async function shippedTrait(name: string, source: string): Promise<Trait> {
+  try {
+    return await loadTrait(name);
+  } catch (error) {
+    if (!isPersonaError(error) || error.code !== 'NOT_FOUND') throw error;
+    throw new PersonaError(
+      'NOT_FOUND',
+      `${source} does not hold the texts of its trait ${name}, and none is shipped`,
+      {
+        remedy: "Give the trait's file too, or prompts of your own.",
+      },
+    );
+  }
+}
+
+/** All, or those that are asked for where all would not fit into memory. */
+export function layersToRead(
   { layers, width }: ModelIdentity,
   watches: readonly Watch[],
   prompts: number,
-  { answers, engine }: DiffOptions,
+  { answers, engine }: Pick<DiffOptions, 'answers' | 'engine'>,
 ): number[] {
   const perLayer = 2 * prompts * width * Float32Array.BYTES_PER_ELEMENT * (answers ? 2 : 1);
   if (layers * perLayer <= MAX_READS_BYTES) return Array.from({ length: layers }, (_, b) => b);

@@ -31,7 +31,7 @@ const schema: z.ZodType<PromptLine> = asGiven(
 );
 
 /** @param questions of each trait, the first so many */
-export function traitPrompts(traits: readonly Trait[], questions = Infinity): DiffPrompt[] {
+export function traitPrompts(traits: readonly Trait[], questions: number = Infinity): DiffPrompt[] {
   const asked = new Set<string>(); // traits may share a question; a pair counts once
   return traits.flatMap((trait) =>
     trait.evaluation.slice(0, questions).flatMap((question, i) => {

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import type { Watch } from '../../../src/monitor/watch.ts';
+import { layersToRead } from '../../../src/screen/diff/plan.ts';
 import { shiftsOf } from '../../../src/screen/diff/figures.ts';
 import { shortNames, stepsIn } from '../../../src/screen/diff/trajectory.ts';
 import { A_MODEL, aVector } from '../../support/a-vector.ts';
@@ -68,4 +69,15 @@ test('checkpoints are ordered by the one number that tells them apart', () => {
   expect(stepsIn(['a-1'])).toBeUndefined();
   expect(shortNames(['x/a.gguf', 'y/b.GGUF'])).toEqual(['a', 'b']);
   expect(shortNames(['c-1/m.gguf', 'c-2/m.gguf'])).toEqual(['c-1/m', 'c-2/m']);
+});
+
+test('where all layers would not fit into memory, those asked for are read, which is said', () => {
+  const large = { ...A_MODEL, layers: 80, width: 8192 };
+  const watches = [watch('a', [1, 0, 1, 0], 40), watch('b', [1, 0, 1, 0], 12), watch('c', [1, 0, 1, 0], 40)];
+  const notes: string[] = [];
+  const engine = { onNote: (note: string) => notes.push(note) };
+  expect(layersToRead(large, watches, 400, { engine })).toHaveLength(80); // 2 × 400 × 80 × 8192 × 4 B = 1.95 GiB
+  expect(notes).toEqual([]);
+  expect(layersToRead(large, watches, 400, { engine, answers: { maxTokens: 1 } })).toEqual([12, 40]);
+  expect(notes).toEqual(['400 prompts at all 80 layers would take 4 GiB: only the layers 12, 40 are read']);
 });
