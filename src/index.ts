@@ -83,5 +83,11 @@ export { policiesOf } from './steer/policy/policies.ts';
 export type * from './steer/policy/policy.ts';
 export { reloadable } from './steer/policy/reload.ts';
 
+export { diff } from './screen/diff/diff.ts';
+export type { DiffOptions, DiffResult } from './screen/diff/diff.ts';
+export { readDiffPrompts, traitPrompts } from './screen/diff/prompts.ts';
+export { checkGate, parseGate } from './screen/gate.ts';
+export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
+
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -6,6 +6,7 @@ import { registerAxis } from './axis.ts';
 import { registerBench } from './bench.ts';
 import { registerChat } from './chat.ts';
 import { registerDemo } from './demo.ts';
+import { registerDiff } from './diff.ts';
 import { registerEval } from './eval.ts';
 import { registerEvents } from './events.ts';
 import { registerExtract } from './extract.ts';
@@ -39,6 +40,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerDiff,
   registerEval,
   registerJudge,
   registerPolicy,

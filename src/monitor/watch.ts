@@ -91,7 +91,7 @@ export function watchedLayer({ vector: source, layer: wanted }: WatchSpec, vecto
 }
 
 /** The trait; `trait@layer` where a trait is watched twice; the file's name with it where even that is the same. */
-function nameApart(watches: readonly Omit<Watch, 'name'>[]): Watch[] {
+export function nameApart(watches: readonly Omit<Watch, 'name'>[]): Watch[] {
   const forms = [
     (watch: Omit<Watch, 'name'>) => watch.vector.trait,
     (watch: Omit<Watch, 'name'>) => `${watch.vector.trait}@${watch.layer}`,

@@ -1,0 +1,140 @@
+/** What a judge says of both models' greedy answers to the same prompts, and how far its scores moved. */
+
+import { join } from 'node:path';
+import { z } from 'zod';
+import { inFlight } from '../../engine/in-flight.ts';
+import type { Judge, Judgement } from '../../judge/judge.ts';
+import { LIKELIHOOD, likelihoodJudge } from '../../judge/likelihood.ts';
+import { bootstrapMean, type Interval } from '../../math/bootstrap.ts';
+import { signFlip } from '../../math/sign-flip.ts';
+import type { ChatModel } from '../../model/chat-model.ts';
+import type { Progress } from '../../model/progress.ts';
+import { inFlightLimit } from '../../rollout/ask.ts';
+import type { Trait } from '../../trait/trait.ts';
+import { calibrationOf } from '../../vector/calibration-of.ts';
+import { openRunLog } from '../../vector/run-folder.ts';
+import { isSettled, JUDGING_IN_FLIGHT, type JudgeChoice } from '../../vector/score.ts';
+import type { PersonaVector } from '../../vector/vector.ts';
+
+/** One score, 0–100, on both models; of the answers that have it on both. */
+export interface ScoreChange {
+  base: Interval;
+  tuned: Interval;
+  change: Interval;
+  p: number;
+}
+
+export interface TraitScores {
+  trait: ScoreChange;
+  coherence: ScoreChange;
+}
+
+export interface AnswerToJudge {
+  /** which model and prompt */
+  key: string;
+  question: string;
+  answer: string;
+}
+
+export interface JudgingOptions {
+  run: string;
+  /** instruction pairs of the likelihood judge */
+  pairs: number;
+  maxTokens: number;
+  seed: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+interface ScoreLine extends Judgement {
+  trait_name: string;
+  judge: string;
+  key: string;
+}
+
+const lineSchema = z.object({
+  trait_name: z.string(),
+  judge: z.string(),
+  key: z.string(),
+  trait: z.number().nullable(),
+  coherence: z.number().nullable(),
+  reason: z.string().optional(),
+}) as z.ZodType<ScoreLine>;
+
+/**
+ * Scores every answer for a trait; those in scores.jsonl are not asked for again. The likelihood judge is the base
+ * itself, on the scale of the vector, or on one learned from a few rollouts of the base.
+ * @param model the base, where the judge needs it
+ * @returns by the answers' keys
+ */
+export async function scoreAnswers(
+  answers: readonly AnswerToJudge[],
+  choice: JudgeChoice,
+  trait: Trait,
+  vector: PersonaVector | undefined,
+  model: ChatModel | undefined,
+  options: JudgingOptions,
+): Promise<Map<string, Judgement>> {
+  const judge = await judgeOf(choice, trait, vector, model, options);
+  const { rows, log } = await openRunLog(
+    join(options.run, 'scores.jsonl'),
+    lineSchema,
+    (row) => `${row.judge}/${row.trait_name}/${row.key}`,
+    isSettled,
+  );
+  await using _ = log;
+  const scores = new Map<string, Judgement>();
+  for (const { trait_name: name, judge: who, key, ...judgement } of rows)
+    if (name === trait.name && who === judge.name) scores.set(key, judgement);
+  const missing = answers.filter(({ key }) => !scores.has(key));
+  const limit = model ? inFlightLimit(model) : JUDGING_IN_FLIGHT;
+  const ask = async ({ key, ...item }: AnswerToJudge, signal: AbortSignal): Promise<ScoreLine> => ({
+    trait_name: trait.name,
+    judge: judge.name,
+    key,
+    ...(await judge.judge(item, signal)),
+  });
+  let done = answers.length - missing.length;
+  for await (const line of inFlight(missing, limit, ask, options.signal)) {
+    await log.append(line);
+    const { trait_name: _name, judge: _judge, key, ...judgement } = line;
+    scores.set(key, judgement);
+    options.onProgress?.({
+      label: `judging ${trait.name}`,
+      done: ++done,
+      total: answers.length,
+      unit: 'answers',
+    });
+  }
+  return scores;
+}
+
+async function judgeOf(
+  choice: JudgeChoice,
+  trait: Trait,
+  vector: PersonaVector | undefined,
+  model: ChatModel | undefined,
+  options: JudgingOptions,
+): Promise<Judge> {
+  if (choice !== LIKELIHOOD) return choice.forTrait(trait);
+  const run = join(options.run, `scale-${trait.name}`);
+  const calibration = await calibrationOf(model!, trait, vector, { ...options, run });
+  return likelihoodJudge(model!, trait, calibration, options);
+}
+
+/** @param pairs of one prompt each */
+export function scoreChanges(pairs: readonly { base: Judgement; tuned: Judgement }[]): TraitScores {
+  const change = (score: 'trait' | 'coherence'): ScoreChange => {
+    const both = pairs.flatMap(({ base, tuned }) =>
+      base[score] === null || tuned[score] === null ? [] : [[base[score], tuned[score]] as const],
+    );
+    const moved = both.map(([before, after]) => after - before);
+    return {
+      base: bootstrapMean(both.map(([before]) => before)),
+      tuned: bootstrapMean(both.map(([, after]) => after)),
+      change: bootstrapMean(moved),
+      p: signFlip(moved),
+    };
+  };
+  return { trait: change('trait'), coherence: change('coherence') };
+}
