@@ -187,9 +187,11 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
   ): ChoicePlan {
     const policy = served.policies.begin(asked.caller, asked.conversation);
     if (specs)
-      policy.checkSteering(
-        specs.map(({ spec }) => spec),
-        'steering',
+      allow(() =>
+        policy.checkSteering(
+          specs.map(({ spec }) => spec),
+          'steering',
+        ),
       );
     const read: { watches: Watched[]; names: Map<string, Watched> } = withPolicy(
       watches,
@@ -204,6 +206,16 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
       policyNames: read.names,
       policy,
     };
+  }
+}
+
+/** A policy's refusal, with the field that its words begin with. */
+function allow(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    const { message } = toApiError(error);
+    throw toApiError(error, /^steering[\w.[\]]*/.exec(message)?.[0] ?? 'steering');
   }
 }
 
