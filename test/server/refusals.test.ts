@@ -48,7 +48,7 @@ describe('a chat that cannot be honoured is refused, and its field named', () =>
     ['stream', { stream: 'yes' }],
     ['response_format.type', { response_format: { type: 'xml' } }],
     ['ignore_eos', { response_format: { type: 'json_object' } }],
-    [`${AT}.pattern`, { ...schema({ type: 'string', pattern: 'a' }) }],
+    [`${AT}.pattern`, schema({ type: 'string', pattern: 'a' })],
     [`${AT}.properties.a.items.uniqueItems`, schema({ properties: { a: { items: { uniqueItems: true } } } })],
     ['monitor', { monitor: 'pish' }],
     ['monitor[1]', { monitor: ['pish', 'pich'] }],
@@ -119,9 +119,21 @@ test.each<[param: string, body: object]>([
 
 test('what changes nothing passes, and what nobody knows', async () => {
   const body = {
-    ...{ tools: [], logit_bias: {}, tool_choice: 'auto', modalities: ['text'], audio: null, suffix: null },
-    ...{ user: 'me', metadata: { a: 'b' }, store: false, service_tier: 'auto', whatever: 1, echo: false },
-    ...{ mirostat: 0, parallel_tool_calls: true, response_format: { type: 'text' } },
+    tools: [],
+    logit_bias: {},
+    tool_choice: 'auto',
+    modalities: ['text'],
+    audio: null,
+    suffix: null,
+    user: 'me',
+    metadata: { a: 'b' },
+    store: false,
+    service_tier: 'auto',
+    whatever: 1,
+    echo: false,
+    mirostat: 0,
+    parallel_tool_calls: true,
+    response_format: { type: 'text' },
   };
   expect((await server.chat(body)).choices[0]!.message.content).toBe(
     (await server.chat({})).choices[0]!.message.content,
@@ -154,10 +166,8 @@ test('bodies: too large, of another kind, broken', async () => {
   const large = await server.ask('/v1/chat/completions', 'x'.repeat(101), { limits });
   expect([large.status, ((await large.json()) as Refusal).error.code]).toEqual([413, 'body_too_large']);
   const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(64)) });
-  const streamed = await server.ask('/v1/chat/completions', '', { limits }, {
-    body: endless,
-    duplex: 'half',
-  } as RequestInit);
+  const init: RequestInit = { body: endless, duplex: 'half' };
+  const streamed = await server.ask('/v1/chat/completions', '', { limits }, init);
   expect(streamed.status).toBe(413);
   const form = { headers: { 'content-type': 'application/x-www-form-urlencoded' } };
   expect((await server.ask('/v1/chat/completions', 'a=b', {}, form)).status).toBe(415);

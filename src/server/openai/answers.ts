@@ -218,9 +218,11 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
   ): ChoicePlan {
     const policy = served.policies.begin(asked.caller, asked.conversation);
     if (specs)
-      policy.checkSteering(
-        specs.map(({ spec }) => spec),
-        'steering',
+      allow(() =>
+        policy.checkSteering(
+          specs.map(({ spec }) => spec),
+          'steering',
+        ),
       );
     const read: { watches: Watched[]; names: Map<string, Watched> } = withPolicy(
       watches,
@@ -248,6 +250,16 @@ function enter({ breaker }: Served): Pass | undefined {
     code: 'engine_crashed',
     retryAfter: retryAfterSeconds,
   });
+}
+
+/** A policy's refusal, with the field that its words begin with. */
+function allow(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    const { message } = toApiError(error);
+    throw toApiError(error, /^steering[\w.[\]]*/.exec(message)?.[0] ?? 'steering');
+  }
 }
 
 /** What an answer can fail of because of its steering: an overflow, a direction that is none. */

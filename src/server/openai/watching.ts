@@ -1,6 +1,8 @@
 /** What is read while an answer is written: the vectors that the request, the server's default or a policy watches. */
 
 import type { ProjectionRead } from '../../engine/request.ts';
+import { PersonaError } from '../../errors.ts';
+import { norm } from '../../math/vector.ts';
 import { checkFit } from '../../vector/fit.ts';
 import { direction, type PersonaVector } from '../../vector/vector.ts';
 import { parseWatch, watchedLayer, type WatchSpec } from '../../monitor/watch.ts';
@@ -55,7 +57,10 @@ function watched(text: string, path: string, served: Served): Watched {
   const { vector } = loadedVector(spec.vector, path, served.vectors);
   try {
     checkFit(vector, served.model.identity, spec.vector);
-    return { name: spec.vector, source: spec.vector, vector, layer: watchedLayer(spec, vector) };
+    const layer = watchedLayer(spec, vector);
+    if (!(norm(direction(vector, layer)) > 0))
+      throw new PersonaError('BAD_VECTOR', `${spec.vector} has no direction at layer ${layer}`);
+    return { name: spec.vector, source: spec.vector, vector, layer };
   } catch (error) {
     throw at(path, error);
   }

@@ -99,6 +99,17 @@ export async function writeChoice(
       stop.abort();
     };
 
+    /** What is thrown while the engine tells of something fails this answer, not the process. */
+    function guarded<T>(tell: (told: T) => void): (told: T) => void {
+      return (told) => {
+        try {
+          tell(told);
+        } catch (error) {
+          stop.abort(error);
+        }
+      };
+    }
+
     function onPrompt(read: readonly number[]): void {
       if (prompt === undefined && plan.policyNames.size > 0) {
         for (const decision of policy.onPrompt(policyReadings(plan, read))) {
@@ -139,8 +150,8 @@ export async function writeChoice(
         { ...request, edits, projections },
         {
           signal: AbortSignal.any([hooks.signal, stop.signal]),
-          onPrompt,
-          onEvents,
+          onPrompt: guarded(onPrompt),
+          onEvents: guarded(onEvents),
           onStart: (given) => (control = given),
         },
       );
