@@ -1,4 +1,4 @@
-/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, reports. */
+/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, serving, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -76,6 +76,14 @@ export { planEvaluation } from './rollout/plan-evaluation.ts';
 export { evaluateTrait } from './steer/evaluate.ts';
 export { evaluationCsv } from './steer/evaluation-csv.ts';
 export { summariseEvaluation } from './steer/evaluation-summary.ts';
+
+export { buildApp } from './server/app.ts';
+export type { AnswerEvent, Recorder, TraitSummary } from './server/contracts.ts';
+export { listen } from './server/listen.ts';
+export type { Listening, ListenOptions } from './server/listen.ts';
+export { served } from './server/served.ts';
+export type { LoadedVector, Served } from './server/served.ts';
+export { loadVector } from './server/vectors.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

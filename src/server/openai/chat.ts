@@ -6,8 +6,7 @@ import type { Caller } from '../../steer/policy/policy.ts';
 import { refuse, toApiError } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
-import { conversationOf } from './conversation.ts';
-import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
+import { askedOf, type CommonBody, commonFields, wantedOf, writingOf } from './fields.ts';
 import { chatLogprobs } from './logprobs.ts';
 import { type GivenMessage, messageSchema, toMessages } from './messages.ts';
 import { refuseUnsupported } from './refused.ts';
@@ -80,20 +79,10 @@ export async function chat(
         maxTokens: answerRoom(tokens.length, maxTokens, 'messages', served),
         ...(body.logprobs && { topLogprobs: body.top_logprobs ?? 0 }),
       },
-      seed: seedOf(body),
       n,
-      steering: body.steering,
-      monitor: body.monitor,
-      compare: body.compare ?? false,
-      stream: body.stream ?? false,
-      conversation: conversationOf(body.persona?.conversation, request, caller.keyId, messages),
-      caller,
+      ...askedOf(body, request, caller, messages),
     },
-    {
-      logprobs: body.logprobs ?? false,
-      monitorTokens: body.monitor_tokens ?? false,
-      includeUsage: body.stream_options?.include_usage ?? false,
-    },
+    wantedOf(body, body.logprobs ?? false),
     shape,
     request.signal,
   );
