@@ -44,12 +44,12 @@ const server = spawn(
   process.execPath,
   [
     new URL('../src/cli/bin.ts', import.meta.url).pathname,
-    ...['serve', '--config', join(folder, 'persona.yaml'), '--port', '0', '--json', '--quiet'],
-    ...['--events', join(folder, 'events.sqlite'), '--parallel', values.parallel, '--context', '512'],
-    ...['--queue', String(clients)],
+    'serve', '--config', join(folder, 'persona.yaml'), '--port', '0', '--json', '--quiet',
+    '--events', join(folder, 'events.sqlite'), '--parallel', values.parallel, '--context', '512',
+    '--queue', String(clients),
     ...(values.model === undefined ? [] : ['--model', values.model]),
     ...(values.threads === undefined ? [] : ['--threads', values.threads]),
-  ],
+  ], // prettier-ignore
   { stdio: ['ignore', 'pipe', 'inherit'] },
 );
 const { port } = await new Promise<{ port: number }>((done, fail) => {

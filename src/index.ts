@@ -1,4 +1,4 @@
-/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, reports. */
+/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, serving, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -88,6 +88,14 @@ export type { DiffOptions, DiffResult } from './screen/diff/diff.ts';
 export { readDiffPrompts, traitPrompts } from './screen/diff/prompts.ts';
 export { checkGate, parseGate } from './screen/gate.ts';
 export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
+
+export { buildApp } from './server/app.ts';
+export type { AnswerEvent, Recorder, TraitSummary } from './server/contracts.ts';
+export { listen } from './server/listen.ts';
+export type { Listening, ListenOptions } from './server/listen.ts';
+export { served } from './server/served.ts';
+export type { LoadedVector, Served } from './server/served.ts';
+export { loadVector } from './server/vectors.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -36,6 +36,7 @@ interface ServeOptions extends ModelOptions {
   alias?: string[];
   vectorsFolder?: string;
   cors?: string;
+  manageVectors?: true;
   config?: string;
   keys?: string;
   events?: string | boolean;
@@ -74,6 +75,7 @@ export function registerServe(program: Command): void {
       repeated(String),
     ),
     new Option('--vectors-folder <folder>', 'requests may load vectors from here (default: from nowhere)'),
+    new Option('--manage-vectors', 'who has a key may load and unload vectors (without keys, anybody may)'),
     new Option('--cors <origin>', 'let pages of this origin ask (default: none)'),
     new Option('--config <file>', 'persona.yaml: vectors, defaults, policies; read anew on SIGHUP'),
   ];
@@ -127,6 +129,7 @@ async function serve(session: Session, given: ServeOptions): Promise<void> {
   const all = served(model, {
     aliases: options.alias ?? [],
     vectorsFolder: folder,
+    manageVectors: options.manageVectors === true || options.keys === undefined,
     cors: options.cors,
     keepTexts: options.keepText === true,
   });

@@ -5,7 +5,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { cors } from 'hono/cors';
 import { addDescription } from './describe.ts';
 import { ApiError, errorResponse } from './errors.ts';
-import type { Incoming } from './openai/answers.ts';
+import type { Incoming } from './openai/plan.ts';
 import { chat } from './openai/chat.ts';
 import { completions } from './openai/completions.ts';
 import { parseJson, readJson } from './read-body.ts';

@@ -51,6 +51,8 @@ export interface Served {
   defaults: { steering: readonly string[]; monitor: readonly string[] };
   /** the only folder from which requests may load vectors; undefined: none */
   vectorsFolder: string | undefined;
+  /** whether callers may load and unload vectors at all */
+  manageVectors: boolean;
   /** origin that browsers may ask from; undefined: none */
   cors: string | undefined;
   /** texts of prompts and answers go to the recorder too */
@@ -104,6 +106,7 @@ export function served(model: ChatModel, changes: Partial<Omit<Served, 'model'>>
     limits: LIMITS,
     defaults: { steering: [], monitor: [] },
     vectorsFolder: undefined,
+    manageVectors: true,
     cors: undefined,
     keepTexts: false,
     state: { draining: false },

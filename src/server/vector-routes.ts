@@ -27,12 +27,14 @@ export function addVectorRoutes(app: OpenAPIHono, served: Served): void {
   });
   app.post('/control-vectors', async (c) => {
     await served.caller(c);
+    checkManaged(served);
     const { name, vector, source } = await vectorOf(c, served);
     const { loaded, note } = await loadVector(served, name, vector, source);
     return c.json({ ...describeVector(name, loaded), ...(note !== undefined && { note }) }, 201);
   });
   app.delete('/control-vectors/:name', async (c) => {
     await served.caller(c);
+    checkManaged(served);
     const name = c.req.param('name');
     if (!served.vectors.has(name))
       throw new ApiError(`no vector ${JSON.stringify(name)} is loaded`, {
@@ -48,8 +50,22 @@ export function addVectorRoutes(app: OpenAPIHono, served: Served): void {
         param: 'name',
         code: 'vector_in_use',
       });
+    if (served.policies.vectors?.().has(name))
+      throw new ApiError(`${name} is part of a policy`, {
+        status: 409,
+        param: 'name',
+        code: 'vector_in_use',
+      });
     served.vectors.delete(name);
     return c.json({ name, unloaded: true });
+  });
+}
+
+function checkManaged({ manageVectors }: Served): void {
+  if (manageVectors) return;
+  throw new ApiError('vectors of this server are not loaded and unloaded over HTTP (--manage-vectors)', {
+    status: 403,
+    code: 'forbidden',
   });
 }
 

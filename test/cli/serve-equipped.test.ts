@@ -65,7 +65,13 @@ test('keys say who asks and by which policy; every answer is remembered, and cou
   const ended = await key('ended', '--policy', 'ended', '--requests-per-minute', '2');
   const { running, url, said } = await serving(
     cwd,
-    ...['--config', 'persona.yaml', '--keys', 'keys.json', '--events', 'events.sqlite', '--log'],
+    '--config',
+    'persona.yaml',
+    '--keys',
+    'keys.json',
+    '--events',
+    'events.sqlite',
+    '--log',
   );
   const client = (apiKey: string): OpenAI => new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
   const ask = {

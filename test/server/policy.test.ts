@@ -179,6 +179,15 @@ describe.each([false, true])('streamed: %s', (stream) => {
   });
 });
 
+test.each<Decision>([
+  { rule: 'a', do: 'fallback', text: 'No.' },
+  { rule: 'a', do: 'regenerate', edits: [] },
+])('what was sent cannot be taken back, so $do ends it', async (decision) => {
+  const { text, events } = await sse({}, policy({ onToken: at(4, decision) }));
+  expect(text).toBe((await plain()).slice(0, 5));
+  expect(events.at(-1)!.choices[0]!.finish_reason).toBe('content_filter');
+});
+
 test('a stream that is held back says so, and says nothing before its end', async () => {
   const fired = [
     { rule: 'a', action: 'log', trait: 'pish', at: 1, reading: { raw: 1, z: undefined } },

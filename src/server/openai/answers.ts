@@ -1,67 +1,26 @@
-/** Has the answers to one request written, all together: each choice, and beside it the same without the steering. */
+/** Has the answers to one request written, all together, and tells of them as they come. */
 
 import { randomUUID } from 'node:crypto';
-import type { EngineRequest } from '../../engine/request.ts';
 import { isPersonaError } from '../../errors.ts';
-import type { Caller, Conversation, Decision } from '../../steer/policy/policy.ts';
-import { NO_STEERING, type Steering } from '../../steer/resolve.ts';
+import type { Decision } from '../../steer/policy/policy.ts';
 import type { Pass } from '../breaker.ts';
-import type { AnswerEvent } from '../contracts.ts';
 import { ApiError, toApiError } from '../errors.ts';
 import type { Served } from '../served.ts';
+import { type End, eventOf } from './answer-event.ts';
 import { type Channel, channel } from './channel.ts';
-import { appliedOf, traitSummaries } from './persona.ts';
-import { askedSteering, defaultSteering, resolveAsked } from './steering.ts';
-import type { SteeringField } from './steering-schema.ts';
-import { askedWatches, type Watched, withPolicy } from './watching.ts';
+import { type Asked, planAnswers, type Planned } from './plan.ts';
 import { type ChoicePlan, writeChoice, type Written, type WrittenToken } from './write-choice.ts';
 
-export interface Asked {
-  endpoint: AnswerEvent['endpoint'];
-  idPrefix: string;
-  /** tokens, and their text for the record */
-  prompts: readonly { tokens: readonly number[]; text: string }[];
-  /** how to write, without prompt, seed, edits and reads */
-  request: Omit<EngineRequest, 'prompt'> & { maxTokens: number };
-  seed: number;
-  /** answers to each prompt */
-  n: number;
-  steering: SteeringField;
-  monitor: readonly string[] | null | undefined;
-  compare: boolean;
-  stream: boolean;
-  conversation: Conversation;
-  caller: Caller;
-  /** to be told the tokens of prompts and answers at the end */
-  settle: (tokens: number) => void;
-}
-
-/** What the handlers need of the HTTP request beside its body. */
-export interface Incoming {
-  headers: Headers;
-  /** the client has gone, or the time is up */
-  signal: AbortSignal;
-  settle: (tokens: number) => void;
-}
-
-export interface Answer {
-  index: number;
-  /** of which answer this is the unsteered one */
-  baselineOf: number | undefined;
-  seed: number;
-  plan: ChoicePlan;
+export interface Answer extends Planned {
   done: Promise<Written>;
 }
 
-export type Update =
-  | { answer: Answer; tokens: readonly WrittenToken[] }
-  | { answer: Answer; written: Written };
+/** Tokens of an answer, in whose stream they may be sent at once; at last the whole. */
+export type Update = { of: Planned } & ({ tokens: readonly WrittenToken[] } | { written: Written });
 
 export interface Answers {
   id: string;
-  /** Unix time, s */
-  created: number;
-  model: string;
+  time: Date;
   answers: readonly Answer[];
   /** of policies; complete for a stream once it is opened */
   headers: Headers;
@@ -71,7 +30,7 @@ export interface Answers {
   updates: Channel<Update>;
   /** The headers are known, and text has come or all is over; rejects with what went wrong before. */
   opened: Promise<unknown>;
-  abort: (reason?: unknown) => void;
+  abort: () => void;
 }
 
 /**
@@ -80,119 +39,30 @@ export interface Answers {
  * @throws ApiError of what cannot be honoured, before anything is written
  */
 export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): Answers {
-  const specs = askedSteering(asked.steering, served);
-  const watches = askedWatches(asked.monitor, served);
-  const steering = resolveAsked(specs ?? defaultSteering(served), served);
-  const stop = new AbortController();
-  const signal = AbortSignal.any([gone, stop.signal]);
-  const time = new Date();
-  const id = `${asked.idPrefix}-${randomUUID()}`;
+  const planned = planAnswers(served, asked);
+  const pass = enter(served);
+  const head = { id: `${asked.idPrefix}-${randomUUID()}`, time: new Date() };
   const headers = new Headers();
   const updates = channel<Update>();
-  const choices = asked.prompts.flatMap((prompt, p) =>
-    Array.from({ length: asked.n }, (_, i) => ({ prompt, seed: asked.seed + i, index: p * asked.n + i })),
-  );
-  const plans = [
-    ...choices.map((choice) => ({ ...choice, steering, baselineOf: undefined })),
-    ...(asked.compare ? choices : []).map((choice) => ({
-      ...choice,
-      steering: NO_STEERING,
-      index: choice.index + choices.length,
-      baselineOf: choice.index,
-    })),
-  ].map((choice) => ({ ...choice, plan: planChoice(choice, choice.steering) }));
+  const stop = new AbortController();
+  const signal = AbortSignal.any([gone, stop.signal]);
+  const firstText = Promise.withResolvers<void>();
 
-  const pass = enter(served);
-  const opening: Promise<unknown>[] = [];
-  let firstText = (): void => {};
-  const anyText = new Promise<void>((resolve) => (firstText = resolve));
-  const answers = plans.map(({ index, baselineOf, seed, plan, prompt }): Answer => {
-    const prompted = Promise.withResolvers<void>();
-    opening.push(prompted.promise);
-    const answer: Answer = { index, baselineOf, seed, plan, done: write(prompted.resolve) };
-    answer.done.catch((error: unknown) => {
-      prompted.reject(error);
-      stop.abort(error); // one without the others is no answer
-    });
-    prompted.promise.catch(() => {});
-    return answer;
-
-    async function write(onPrompted: () => void): Promise<Written> {
-      await Promise.resolve(); // `answer` is made by then
-      const begun = performance.now();
-      let firstTokenMs: number | undefined;
-      const onDecision = (decision: Decision): void => {
-        if (decision.do === 'header') headers.set(decision.name, decision.value);
-        else if (decision.do === 'webhook' || decision.do === 'log')
-          served.notify?.(decision, id, {
-            key: asked.caller.keyId,
-            conversation: asked.conversation.id,
-            fired: plan.policy.fired(),
-          });
-      };
-      const record = (
-        end: Pick<AnswerEvent, 'finishReason' | 'error'>,
-        written: Written | undefined,
-      ): void => {
-        const traits = written ? traitSummaries(plan, written) : {};
-        served.recorder.record({
-          id: `${id}/${index}`,
-          time: time.toISOString(),
-          keyId: asked.caller.keyId,
-          policy: asked.caller.policy,
-          model: served.model.identity.name,
-          endpoint: asked.endpoint,
-          stream: asked.stream,
-          conversation: asked.conversation,
-          promptTokens: plan.request.prompt.length,
-          cachedTokens: written?.cachedTokens ?? 0,
-          completionTokens: written?.tokens.length ?? 0,
-          firstTokenMs,
-          totalMs: performance.now() - begun,
-          ...end,
-          traits,
-          steering: appliedOf(plan),
-          fired: plan.policy.fired(),
-          ...(served.keepTexts && { text: { prompt: prompt.text, answer: written?.text ?? '' } }),
-        });
-      };
-      try {
-        const written = await writeChoice(served.model, plan, {
-          signal,
-          onDecision,
-          onBegin: onPrompted,
-          onTokens: (tokens) => {
-            firstTokenMs ??= performance.now() - begun;
-            firstText();
-            if (!plan.policy.holdsBack) updates.push({ answer, tokens });
-          },
-        });
-        onPrompted();
-        record({ finishReason: written.finishReason, error: undefined }, written);
-        updates.push({ answer, written });
-        return written;
-      } catch (error) {
-        const aborted = isPersonaError(error) && error.code === 'ABORTED';
-        const why = aborted ? undefined : (error as Error).message;
-        record({ finishReason: aborted ? 'aborted' : 'error', error: why }, undefined);
-        throw steeringFault(error, plan);
-      }
-    }
-  });
+  const begun = planned.map(() => Promise.withResolvers<void>());
+  const answers = planned.map((each, i): Answer => ({ ...each, done: write(each, begun[i]!.resolve) }));
   const all = Promise.all(answers.map(({ done }) => done));
-  const opened = Promise.race([Promise.all(opening).then(() => Promise.race([anyText, all])), all]);
-  opened.catch(() => {});
   void settle();
+  const held = planned.some(({ plan }) => plan.policy.holdsBack);
+  const allBegun = Promise.all(begun.map(({ promise }) => promise));
+  const told = allBegun.then(() => firstText.promise);
   return {
-    id,
-    created: Math.floor(time.getTime() / 1000),
-    model: served.model.identity.name,
+    ...head,
     answers,
     headers,
-    held: answers.some(({ plan }) => plan.policy.holdsBack),
+    held,
     updates,
-    opened: answers.some(({ plan }) => plan.policy.holdsBack) ? all : opened,
-    abort: (reason) => stop.abort(reason),
+    opened: held ? all : Promise.race([told, all]),
+    abort: () => stop.abort(),
   };
 
   /** When all is over: what it cost, what it says of the engine, and that no more comes. */
@@ -208,35 +78,54 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
         pass?.crashed();
         served.onEngineCrash?.();
       } else pass?.gone();
+      stop.abort(error); // one without the others is no answer
       updates.end(error);
     }
   }
 
-  function planChoice(
-    { prompt, seed }: { prompt: Asked['prompts'][number]; seed: number },
-    steered: Steering,
-  ): ChoicePlan {
-    const policy = served.policies.begin(asked.caller, asked.conversation);
-    if (specs)
-      allow(() =>
-        policy.checkSteering(
-          specs.map(({ spec }) => spec),
-          'steering',
-        ),
-      );
-    const read: { watches: Watched[]; names: Map<string, Watched> } = withPolicy(
-      watches,
-      policy.watch,
-      served,
-    );
-    const sampling = { ...asked.request.sampling, seed };
-    return {
-      request: { ...asked.request, prompt: prompt.tokens, sampling },
-      steering: steered,
-      watches: read.watches,
-      policyNames: read.names,
-      policy,
+  async function write(each: Planned, onBegin: () => void): Promise<Written> {
+    const { plan } = each;
+    const start = performance.now();
+    let firstTokenMs: number | undefined;
+    let tokens = 0;
+    const record = (how: Pick<End, 'finishReason' | 'error'>, written?: Written): void => {
+      const totalMs = performance.now() - start;
+      const completionTokens = written?.tokens.length ?? tokens;
+      const end = { firstTokenMs, totalMs, completionTokens, ...how };
+      served.recorder.record(eventOf(served, asked, each, head, end, written));
     };
+    try {
+      const written = await writeChoice(served.model, plan, {
+        signal,
+        onBegin,
+        onDecision: (decision) => decide(decision, plan),
+        onTokens: (some) => {
+          firstTokenMs ??= performance.now() - start;
+          tokens += some.length;
+          if (!plan.policy.holdsBack) updates.push({ of: each, tokens: some });
+          firstText.resolve();
+        },
+      });
+      onBegin();
+      record({ finishReason: written.finishReason, error: undefined }, written);
+      updates.push({ of: each, written });
+      return written;
+    } catch (error) {
+      if (isPersonaError(error) && error.code === 'ABORTED')
+        record({ finishReason: 'aborted', error: undefined });
+      else record({ finishReason: 'error', error: (error as Error).message });
+      throw steeringFault(error, plan);
+    }
+  }
+
+  function decide(decision: Decision, { policy }: ChoicePlan): void {
+    if (decision.do === 'header') headers.set(decision.name, decision.value);
+    else if (decision.do === 'webhook' || decision.do === 'log')
+      served.notify?.(decision, head.id, {
+        key: asked.caller.keyId,
+        conversation: asked.conversation.id,
+        fired: policy.fired(),
+      });
   }
 }
 
@@ -250,16 +139,6 @@ function enter({ breaker }: Served): Pass | undefined {
     code: 'engine_crashed',
     retryAfter: retryAfterSeconds,
   });
-}
-
-/** A policy's refusal, with the field that its words begin with. */
-function allow(check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    const { message } = toApiError(error);
-    throw toApiError(error, /^steering[\w.[\]]*/.exec(message)?.[0] ?? 'steering');
-  }
 }
 
 /** What an answer can fail of because of its steering: an overflow, a direction that is none. */

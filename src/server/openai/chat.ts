@@ -1,16 +1,17 @@
 /** `POST /v1/chat/completions` */
 
 import { z } from '@hono/zod-openapi';
+import { isPersonaError } from '../../errors.ts';
+import { chatTokens } from '../../model/chat-tokens.ts';
 import type { ChatMessage } from '../../model/template.ts';
 import type { Caller } from '../../steer/policy/policy.ts';
 import { refuse, toApiError } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
-import type { Incoming } from './answers.ts';
-import { conversationOf } from './conversation.ts';
-import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
+import { askedOf, type CommonBody, commonFields, wantedOf, writingOf } from './fields.ts';
 import { chatLogprobs } from './logprobs.ts';
 import { type GivenMessage, messageSchema, toMessages } from './messages.ts';
+import type { Incoming } from './plan.ts';
 import { refuseUnsupported } from './refused.ts';
 import { respond, type Shape } from './respond.ts';
 import { answerRoom, checkModel } from './room.ts';
@@ -67,8 +68,7 @@ export async function chat(
   if (n > served.limits.choices) throw refuse('n', `at most ${served.limits.choices}`);
 
   const messages = toMessages(body.messages);
-  const text = rendered(served, messages);
-  const tokens = await served.model.engine.tokenize(text, true);
+  const { tokens, text } = await prompted(served, messages);
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   return await respond(
     served,
@@ -81,30 +81,23 @@ export async function chat(
         maxTokens: answerRoom(tokens.length, maxTokens, 'messages', served),
         ...(body.logprobs && { topLogprobs: body.top_logprobs ?? 0 }),
       },
-      seed: seedOf(body),
       n,
-      steering: body.steering,
-      monitor: body.monitor,
-      compare: body.compare ?? false,
-      stream: body.stream ?? false,
-      conversation: conversationOf(body.persona?.conversation, request.headers, caller.keyId, messages),
-      caller,
-      settle: request.settle,
+      ...askedOf(body, request, caller, messages),
     },
-    {
-      logprobs: body.logprobs ?? false,
-      monitorTokens: body.monitor_tokens ?? false,
-      includeUsage: body.stream_options?.include_usage ?? false,
-    },
+    wantedOf(body, body.logprobs ?? false),
     shape,
     request.signal,
   );
 }
 
-function rendered({ model }: Served, messages: readonly ChatMessage[]): string {
+async function prompted(
+  { model }: Served,
+  messages: readonly ChatMessage[],
+): Promise<{ tokens: number[]; text: string }> {
   try {
-    return model.render(messages);
+    return await chatTokens(model, messages);
   } catch (error) {
+    if (isPersonaError(error) && error.code === 'ENGINE_CRASHED') throw error;
     const { message, reason } = toApiError(error);
     throw refuse('messages', message, reason);
   }

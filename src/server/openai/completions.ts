@@ -5,10 +5,9 @@ import type { Caller } from '../../steer/policy/policy.ts';
 import { refuse } from '../errors.ts';
 import { check } from '../read-body.ts';
 import type { Served } from '../served.ts';
-import type { Incoming } from './answers.ts';
-import { conversationOf } from './conversation.ts';
-import { type CommonBody, commonFields, seedOf, writingOf } from './fields.ts';
+import { askedOf, type CommonBody, commonFields, wantedOf, writingOf } from './fields.ts';
 import { plainLogprobs } from './logprobs.ts';
+import type { Incoming } from './plan.ts';
 import { refuseUnsupported } from './refused.ts';
 import { respond, type Shape } from './respond.ts';
 import { answerRoom, checkModel } from './room.ts';
@@ -99,21 +98,10 @@ export async function completions(
         maxTokens: wanted,
         ...(body.logprobs != null && { topLogprobs: body.logprobs }),
       },
-      seed: seedOf(body),
       n,
-      steering: body.steering,
-      monitor: body.monitor,
-      compare: body.compare ?? false,
-      stream: body.stream ?? false,
-      conversation: conversationOf(body.persona?.conversation, request.headers, caller.keyId, messages),
-      caller,
-      settle: request.settle,
+      ...askedOf(body, request, caller, messages),
     },
-    {
-      logprobs: body.logprobs != null,
-      monitorTokens: body.monitor_tokens ?? false,
-      includeUsage: body.stream_options?.include_usage ?? false,
-    },
+    wantedOf(body, body.logprobs != null),
     shape,
     request.signal,
   );

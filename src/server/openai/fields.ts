@@ -3,7 +3,12 @@
 import { randomInt } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { EngineRequest } from '../../engine/request.ts';
+import type { ChatMessage } from '../../model/template.ts';
+import type { Caller } from '../../steer/policy/policy.ts';
 import { refuse } from '../errors.ts';
+import { conversationOf } from './conversation.ts';
+import type { Asked, Incoming } from './plan.ts';
+import type { Wanted } from './respond.ts';
 import { formatGrammar, type ResponseFormat, responseFormat } from './response-format.ts';
 import { type Fields, type PersonaBody, personaFields } from './steering-schema.ts';
 
@@ -81,7 +86,32 @@ export function writingOf(
   };
 }
 
-/** The seed that was given, or one by chance. */
-export function seedOf({ seed }: CommonBody): number {
-  return seed ?? randomInt(SEEDS);
+/** What is asked for beside the prompt and how to write on from it. */
+export function askedOf(
+  body: CommonBody,
+  incoming: Incoming,
+  caller: Caller,
+  messages: readonly ChatMessage[],
+): Pick<
+  Asked,
+  'seed' | 'steering' | 'monitor' | 'compare' | 'stream' | 'conversation' | 'caller' | 'settle'
+> {
+  return {
+    seed: body.seed ?? randomInt(SEEDS),
+    steering: body.steering,
+    monitor: body.monitor,
+    compare: body.compare ?? false,
+    stream: body.stream ?? false,
+    conversation: conversationOf(body.persona?.conversation, incoming.headers, caller.keyId, messages),
+    caller,
+    settle: incoming.settle,
+  };
+}
+
+export function wantedOf(body: CommonBody, logprobs: boolean): Wanted {
+  return {
+    logprobs,
+    monitorTokens: body.monitor_tokens ?? false,
+    includeUsage: body.stream_options?.include_usage ?? false,
+  };
 }

@@ -3,8 +3,9 @@
 import type { Engine } from '../../engine/engine.ts';
 import { errorResponse } from '../errors.ts';
 import type { Served } from '../served.ts';
-import { type Answer, type Answers, type Asked, startAnswers } from './answers.ts';
+import { type Answers, startAnswers } from './answers.ts';
 import { personaOf, tokenReadings, wireTraits } from './persona.ts';
+import type { Asked, Planned } from './plan.ts';
 import { eventStream } from './sse.ts';
 import type { Written, WrittenToken } from './write-choice.ts';
 
@@ -85,8 +86,8 @@ async function* chunksOf(
   const { engine } = served.model;
   const head = headOf(served, answers, shape.chunkObject);
   const usage = wanted.includeUsage ? { usage: null } : {};
-  const told = new Map<Answer, { tokens: number; characters: number }>();
-  const chunk = (answer: Answer, parts: object, persona: object, finish: string | null = null): object => ({
+  const told = new Map<number, { tokens: number; characters: number }>();
+  const chunk = (answer: Planned, parts: object, persona: object, finish: string | null = null): object => ({
     ...head,
     choices: [
       {
@@ -101,8 +102,8 @@ async function* chunksOf(
     ],
     ...usage,
   });
-  const textChunk = async (answer: Answer, tokens: readonly WrittenToken[]): Promise<object> => {
-    const so = told.get(answer)!;
+  const textChunk = async (answer: Planned, tokens: readonly WrittenToken[]): Promise<object> => {
+    const so = told.get(answer.index)!;
     const text = tokens.map((token) => token.text).join('');
     const readings = tokenReadings(answer.plan.watches, tokens, so.tokens);
     const logprobs = wanted.logprobs ? await shape.logprobs(engine, tokens, so.characters) : null;
@@ -116,12 +117,12 @@ async function* chunksOf(
   };
 
   for (const answer of answers.answers) {
-    told.set(answer, { tokens: 0, characters: 0 });
+    told.set(answer.index, { tokens: 0, characters: 0 });
     yield chunk(answer, { ...shape.opening(), logprobs: null }, {});
   }
   const all: Written[] = [];
   for await (const update of answers.updates) {
-    const { answer } = update;
+    const { of: answer } = update;
     if ('tokens' in update) {
       yield await textChunk(answer, update.tokens);
       continue;
@@ -129,7 +130,7 @@ async function* chunksOf(
     const { written } = update;
     all.push(written);
     const spoken = written.tokens.map((token) => token.text).join('');
-    const rest = written.tokens.slice(told.get(answer)!.tokens);
+    const rest = written.tokens.slice(told.get(answer.index)!.tokens);
     if (written.text !== spoken) yield chunk(answer, { ...shape.delta(written.text), logprobs: null }, {});
     else if (rest.length > 0) yield await textChunk(answer, rest);
     const summary = personaOf(answer.plan, written, { tokens: false, seed: answer.seed });
@@ -138,12 +139,12 @@ async function* chunksOf(
   if (wanted.includeUsage) yield { ...head, choices: [], usage: usageOf(answers, all) };
 }
 
-function headOf({ model }: Served, { id, created, model: name }: Answers, object: string): object {
+function headOf({ model }: Served, { id, time }: Answers, object: string): object {
   return {
     id,
     object,
-    created,
-    model: name,
+    created: Math.floor(time.getTime() / 1000),
+    model: model.identity.name,
     system_fingerprint: `persona-${model.identity.sha256.slice(0, 12)}`,
   };
 }

@@ -140,7 +140,9 @@ export async function writeChoice(
           // an answer without the cap is none
           control!.addEdits(decision.edits).catch((error: unknown) => stop.abort(error));
         } else if (!interrupts(decision)) hooks.onDecision(decision);
-        else if (decision.do !== 'regenerate' || !again) interruptBy(decision);
+        else if (decision.do === 'stop') interruptBy(decision);
+        else if (!policy.holdsBack) interruptBy({ ...decision, do: 'stop', finishReason: REPLACED }); // it is sent already
+        else if (decision.do === 'fallback' || !again) interruptBy(decision);
       }
     }
 

@@ -41,6 +41,7 @@ export function policiesOf(
     return anew;
   }
   return {
+    vectors: () => new Set([...compiled.values()].flatMap(({ vectors }) => [...vectors.keys()])),
     begin(caller, conversation) {
       const policy = policyOf(caller.policy ?? config.defaults.policy);
       return beginRun({ policy, memory, now, find, model }, caller, conversation);

@@ -73,6 +73,8 @@ export interface PolicyRun {
 export interface Policies {
   /** @throws PersonaError when a policy names a vector that is not loaded */
   begin(caller: Caller, conversation: Conversation): PolicyRun;
+  /** names of the vectors that the policies cannot do without */
+  vectors?(): ReadonlySet<string>;
 }
 
 /** What an answer belongs to. */
