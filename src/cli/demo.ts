@@ -36,7 +36,8 @@ const SIZES: Omit<ExtractOptions, 'run'> = {
     temperature: 0,
     judgePairs: 1,
   },
-  evidence: 6,
+  evidence: 4,
+  capability: { most: 36 },
 };
 
 export function registerDemo(program: Command): void {

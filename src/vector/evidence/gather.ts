@@ -43,6 +43,8 @@ export interface CapabilitySource {
   path?: string | undefined;
   /** @default 'text' */
   scoring?: Scoring | undefined;
+  /** about so many of them, evenly taken. @default all */
+  most?: number | undefined;
 }
 
 /** Answers that are written for it, short ones for refusals included. */
@@ -158,12 +160,14 @@ export async function gatherEvidence(
 
 async function capabilityChange(
   model: ChatModel,
-  { path, scoring = 'text' }: CapabilitySource,
+  { path, scoring = 'text', most = Infinity }: CapabilitySource,
   edits: readonly Edit[],
   tell: (done: number, total: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<NonNullable<Quality['capability']>> {
-  const items = await readCapability(path);
+  const all = await readCapability(path);
+  const step = Math.max(1, Math.ceil(all.length / most));
+  const items = all.filter((_, i) => i % step === 0);
   const measure = async (own: readonly Edit[], before: number): Promise<Interval> => {
     const onProgress = ({ done }: Progress): void => tell(before + done, 2 * items.length);
     return (await measureCapability(model, items, { edits: own, scoring, signal, onProgress })).interval;
