@@ -16,6 +16,7 @@ import { tellError } from './kit/run.ts';
 import { joinTwoWords } from './kit/two-words.ts';
 import { registerModels } from './models.ts';
 import { registerProject } from './project.ts';
+import { registerScreen } from './screen.ts';
 import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
 import { registerVectors } from './vectors.ts';
@@ -35,6 +36,7 @@ export const VERBS: readonly Register[] = [
   registerGenerate,
   registerChat,
   registerProject,
+  registerScreen,
   registerEval,
   registerJudge,
   registerBench,
