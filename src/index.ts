@@ -1,4 +1,5 @@
-/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, reports. */
+/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering,
+ * screening, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -76,6 +77,11 @@ export { planEvaluation } from './rollout/plan-evaluation.ts';
 export { evaluateTrait } from './steer/evaluate.ts';
 export { evaluationCsv } from './steer/evaluation-csv.ts';
 export { summariseEvaluation } from './steer/evaluation-summary.ts';
+
+export { checkGate, parseGate } from './screen/gate.ts';
+export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
+export { screen } from './screen/screen.ts';
+export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -10,11 +10,14 @@ import { beginWhole, writeWhole } from '../files/write-whole.ts';
 import type { Judge } from '../judge/judge.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import { parseWatch, resolveWatches, type Watch, type WatchSpec } from '../monitor/watch.ts';
+import { writeScreenPage } from '../report/screen-page.ts';
+import { readEnds } from '../report/screen-tokens.ts';
 import { type Gate, parseGate } from '../screen/gate.ts';
 import { type Method, METHODS } from '../screen/measure.ts';
 import { type DataFile, dataFile, dataFiles, STDIN } from '../screen/read/files.ts';
 import { countRecords } from '../screen/read/records.ts';
-import { runScreening, type RunResult } from '../screen/run.ts';
+import type { ScreenResult } from '../screen/result.ts';
+import { runScreening } from '../screen/run.ts';
 import type { BadLimit } from '../screen/samples.ts';
 import { USUAL_MAX_TOKENS, USUAL_SAMPLE } from '../screen/screen-set.ts';
 import { parseThreshold, type Threshold } from '../screen/threshold.ts';
@@ -47,6 +50,7 @@ interface Options extends ModelOptions {
   keep?: string;
   drop?: string;
   judge?: string;
+  trait?: string[];
   judgeThreshold?: Threshold[];
   union?: true;
   by?: string;
@@ -103,6 +107,11 @@ export function registerScreen(program: Command): void {
     .option('--seed <n>', 'of choosing rows', seed, 0)
     .option('--agreement <n>', 'compare the method with "difference" on so many rows', integer({ min: 3 }))
     .option('--judge <judge>', 'also score: likelihood, openai:MODEL, gguf:MODEL or fn:FILE.ts')
+    .option(
+      '--trait <trait>',
+      'what the judge scores, for a vector that does not hold its trait; may be repeated',
+      repeated(String),
+    )
     .option('--judge-threshold <bound>', 'as --threshold, of the scores', repeated(parseThreshold))
     .option('--union', "drop what is over either threshold, the difference's or the judge's")
     .option('--fail-on <gate>', '"[TRAIT:] mean > 0.5 sd" and the like; may be repeated', repeated(parseGate))
@@ -211,6 +220,10 @@ async function screenFiles(
   const found = verdicts(gates, result);
   if (options.junit !== undefined) await writeWhole(options.junit, junit(found, result));
   if (options.markdown !== undefined) await writeWhole(options.markdown, markdown(found, result));
+  const report = options.report ?? join(`${output}.screen`, 'report.html');
+  const ends = await readEnds(model, watches, result, session.signal);
+  await writeScreenPage(report, { model: model.identity, method, result, ends, gates: found });
+  session.human(`the page: ${report}`);
   session.result(documentOf(result, found, bad), screenText(result, found, bad));
   return found.every(({ passed }) => passed) ? undefined : GATE_NOT_MET;
 }
@@ -286,11 +299,15 @@ async function judgesFor(
   { choices }: ChosenJudges,
   model: ChatModel,
   watches: readonly Watch[],
-  { output, maxTokens, seed: own }: Options,
+  { output, maxTokens, seed: own, trait: given = [] }: Options,
 ): Promise<Judge[]> {
   const judges: Judge[] = [];
+  const traits = await Promise.all(given.map((one) => loadTrait(one)));
   for (const { name, vector } of watches) {
-    const trait = vector.recipe.trait ?? (await loadTrait(vector.trait));
+    const trait =
+      traits.find((one) => one.name === vector.trait) ??
+      vector.recipe.trait ??
+      (await loadTrait(vector.trait));
     const found = await judgesOf(choices, model, trait, vector, {
       run: join(`${output}.screen`, `scale-${encodeURIComponent(name)}`),
       pairs: vector.recipe.judge?.pairs ?? 2,
@@ -338,8 +355,8 @@ export function badLimit(text: string): BadLimit {
 }
 
 /** The result without whole samples, which are in the output. */
-function documentOf(result: RunResult, found: ReturnType<typeof verdicts>, bad: number): object {
-  const end = ({ sample, difference }: RunResult['traits'][number]['top'][number]): object => ({
+function documentOf(result: ScreenResult, found: ReturnType<typeof verdicts>, bad: number): object {
+  const end = ({ sample, difference }: ScreenResult['traits'][number]['top'][number]): object => ({
     file: sample.record.file,
     row: sample.record.row,
     turn: sample.turn,

@@ -46,7 +46,7 @@ export async function agreementWith(
   const pairs: { own: (number | null)[]; other: (number | null)[] }[] = [];
   for await (const { logged } of screenSamples(model, chosen(), {
     measurer: measurer(model, watches, { method: 'difference', maxTokens }),
-    log: join(folder, 'agreement.jsonl'),
+    log: join(folder, `agreement-${n}.jsonl`),
     signal,
   }))
     pairs.push({ own: differences(logged), other: differences(others[pairs.length]!) });

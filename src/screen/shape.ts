@@ -80,18 +80,20 @@ function systemOf(fields: Fields): ChatMessage[] {
 }
 
 /** What data sets call the three. */
-const ROLES: Record<string, ChatMessage['role']> = {
-  system: 'system',
-  developer: 'system',
-  user: 'user',
-  human: 'user',
-  assistant: 'assistant',
-  gpt: 'assistant',
-  chatgpt: 'assistant',
-  bing: 'assistant',
-  bard: 'assistant',
-  model: 'assistant',
-};
+const ROLES = new Map<string, ChatMessage['role']>(
+  Object.entries({
+    system: 'system',
+    developer: 'system',
+    user: 'user',
+    human: 'user',
+    assistant: 'assistant',
+    gpt: 'assistant',
+    chatgpt: 'assistant',
+    bing: 'assistant',
+    bard: 'assistant',
+    model: 'assistant',
+  } as const),
+);
 
 /** An answer that nobody asked for (a greeting) is none of the turns, but stays in what comes before later ones. */
 function conversation(name: string, list: readonly unknown[], roleField: string, textField: string): Shape {
@@ -111,7 +113,7 @@ function messageOf(item: unknown, index: number, roleField: string, textField: s
   const where = `message ${index + 1}`;
   if (!isObject(item)) throw new BadRow(`${where}: expected an object`);
   const given = item[roleField];
-  const role = typeof given === 'string' ? ROLES[given.toLowerCase()] : undefined;
+  const role = typeof given === 'string' ? ROLES.get(given.toLowerCase()) : undefined;
   if (role === undefined) throw new BadRow(`${where}: cannot do with ${roleField} ${JSON.stringify(given)}`);
   return { role, content: contentOf(item[textField], `${where}: ${textField}`) };
 }

@@ -62,3 +62,8 @@ export class Tally {
     return sortedQuantile(this.sorted(), q);
   }
 }
+
+/** Each value to the tally at its place. */
+export function addAll(tallies: readonly Tally[], values: readonly (number | null)[] = []): void {
+  for (const [i, value] of values.entries()) tallies[i]?.add(value);
+}

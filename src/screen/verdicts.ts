@@ -2,7 +2,7 @@
 
 import { checkGate, type Gate, type GateFigures, type GateResult } from './gate.ts';
 import type { Group } from './groups.ts';
-import type { RunResult, TraitResult } from './run.ts';
+import type { ScreenResult, TraitResult } from './result.ts';
 
 export interface Verdict extends GateResult {
   gate: Gate;
@@ -13,7 +13,7 @@ const PERCENTS = Array.from({ length: 99 }, (_, i) => `p${i + 1}`);
 export const FIGURES: readonly string[] = ['n', 'mean', 'min', 'max', 'share', ...PERCENTS];
 
 /** `sd` counts in the reference's spread from its mean; without one in the set's own, from a difference of 0. */
-export function gateFigures({ traits, all, against }: RunResult): Record<string, GateFigures> {
+export function gateFigures({ traits, all, against }: ScreenResult): Record<string, GateFigures> {
   return Object.fromEntries(
     traits.map(({ name, n, mean, sd, min, max, quantiles, usual }: TraitResult) => [
       name,
@@ -37,12 +37,12 @@ export function checkGates(gates: readonly Gate[], traits: readonly string[]): v
   for (const gate of gates) checkGate(gate, Object.fromEntries(traits.map((trait) => [trait, zeros])));
 }
 
-export function verdicts(gates: readonly Gate[], result: RunResult): Verdict[] {
+export function verdicts(gates: readonly Gate[], result: ScreenResult): Verdict[] {
   const figures = gateFigures(result);
   return gates.map((gate) => ({ gate, ...checkGate(gate, figures) }));
 }
 
-export function junit(found: readonly Verdict[], result: RunResult): string {
+export function junit(found: readonly Verdict[], result: ScreenResult): string {
   const failures = found.filter(({ passed }) => !passed).length;
   const cases = found.map(({ gate, passed, text }) => {
     const head = `    <testcase classname="persona.screen" name="${xml(gate.text)}" time="0"`;
@@ -69,7 +69,7 @@ function xml(text: string): string {
     .replace(/(?![\t\n\r])[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, '\uFFFD');
 }
 
-export function markdown(found: readonly Verdict[], result: RunResult): string {
+export function markdown(found: readonly Verdict[], result: ScreenResult): string {
   const { samples, traits, files, by, against, agreement } = result;
   const lines = [`### Screening: ${samples} answers`, ''];
   for (const { gate, passed, text } of found)

@@ -160,7 +160,7 @@ test('an abort ends it with ABORTED', async () => {
   const read = async (): Promise<void> => {
     for await (const _ of screen(
       chat.model,
-      data(Array.from({ length: 500 }, (_, i) => ({ ...ROWS[0], prompt: `q ${i}` }))),
+      data([...Array(500).keys()].map((i) => ({ ...ROWS[0], prompt: `q ${i}` }))),
       {
         watches,
         method: 'difference',

@@ -1,7 +1,7 @@
 /** A screening for people: a table a trait, its sets ranked by how far they go, and what came of thresholds and gates. */
 
 import type { Group } from '../../screen/groups.ts';
-import type { RunResult, TraitResult } from '../../screen/run.ts';
+import type { ScreenResult, TraitResult } from '../../screen/result.ts';
 import type { Verdict } from '../../screen/verdicts.ts';
 import { table } from './table.ts';
 import { count } from './text.ts';
@@ -9,7 +9,7 @@ import { count } from './text.ts';
 /** Sets that are told; the page has all. */
 const MOST_ROWS = 20;
 
-export function screenText(result: RunResult, found: readonly Verdict[], bad: number): string {
+export function screenText(result: ScreenResult, found: readonly Verdict[], bad: number): string {
   const { samples, unmeasured, traits, files, by, kept, dropped, agreement } = result;
   const parts = traits.map((trait) => traitText(trait, result));
   if (files.length > 1 || by === undefined) parts.push(groupsText('file', files, traits));
@@ -38,7 +38,7 @@ export function screenText(result: RunResult, found: readonly Verdict[], bad: nu
 
 function traitText(
   { name, layer, mean, sd, usual, threshold, judgeThreshold }: TraitResult,
-  { against }: RunResult,
+  { against }: ScreenResult,
 ): string {
   const z =
     against === 'reference'

@@ -8,7 +8,7 @@ import { bytesOf, bytesProblem } from './bytes.ts';
 import type { DataFile } from './files.ts';
 import type { BadRecord, ReadRecord } from './record.ts';
 
-/** What csv-parse gives of a record: its fields, and the lines and skipped blank ones so far. */
+/** What csv-parse gives of a record: its fields, and the line on which it ends. */
 interface Parsed {
   record: string[];
   info: { lines: number };
@@ -20,24 +20,27 @@ export async function* csvRecords(file: DataFile): AsyncGenerator<ReadRecord> {
     bom: true,
     info: true,
     relax_column_count: true, // told below, with both numbers
+    relax_quotes: true, // a stray one is text; to refuse it would cost the record after it too
     skip_empty_lines: true,
     skip_records_with_error: true,
     max_record_size: MAX_LINE_BYTES, // a quote that is never closed would take the whole file in
     on_skip: (error) => {
       if (error?.code === 'CSV_MAX_RECORD_SIZE') throw error;
       const row = (error as { lines?: number } | undefined)?.lines ?? 0;
-      const problem = 'a quote within a field, after it, or never closed';
+      const problem = 'a quote that is never closed';
       bad.push({ file: file.path, row, place: `${file.path}:${row}`, problem });
       return undefined;
     },
   });
   pipeline(bytesOf(file), parser, () => {}); // its errors reach the loop
   let columns: string[] | undefined;
+  let pairs = 0; // of carriage return and line feed within quotes, which csv-parse counts as two lines
   try {
     for await (const { record, info } of parser as AsyncIterable<Parsed>) {
       yield* bad.splice(0);
-      // of a record over several lines, only the last is known: its own line breaks count back to the first
-      const row = info.lines - record.join('').split('\n').length + 1;
+      const text = record.join('');
+      pairs += text.split('\r\n').length - 1;
+      const row = info.lines - pairs - (text.split('\n').length - 1);
       if (columns === undefined) {
         columns = checkColumns(record, file.path);
         continue;

@@ -5,7 +5,7 @@ import { csvLine } from '../../files/csv.ts';
 import { fileProblem } from '../../files/file-problem.ts';
 import { beginWhole } from '../../files/write-whole.ts';
 import type { DataFormat } from '../read/files.ts';
-import type { Columns } from './columns.ts';
+import { checkTable, type Columns } from './columns.ts';
 import { parquetRowWriter } from './parquet.ts';
 
 export interface RowSink extends AsyncDisposable {
@@ -26,6 +26,7 @@ export interface RowWriter {
 
 /** @param columns of a table; JSONL needs none */
 export async function openSink(path: string, format: DataFormat, columns: Columns): Promise<RowSink> {
+  if (format !== 'jsonl') checkTable(columns);
   const whole = await beginWhole(path);
   try {
     const writer =
