@@ -9,7 +9,7 @@ import { parquetWriteFile } from 'hyparquet-writer';
 import { DOMParser } from 'linkedom';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { parseCsv } from '../../src/files/csv.ts';
-import { deviation, mean, quantile } from '../../src/math/statistics.ts';
+import { deviation, mean, pearson, quantile } from '../../src/math/statistics.ts';
 import { temporaryFolder } from '../engine/tiny-engine.ts';
 import { writePlantedVector } from '../support/planted-vector.ts';
 import {
@@ -236,6 +236,22 @@ describe('a reference', () => {
     const met = await screen(...args, '--fail-on', 'mean > 1000 sd', '-o', 'g2.jsonl');
     expect(met.code).toBe(0);
   });
+});
+
+test('--agreement: r of a cheaper method with "difference", on rows that both have', async () => {
+  const whole = await screen('rows.jsonl', '-o', 'whole.jsonl');
+  expect(whole.code, whole.stderr).toBe(0);
+  const cheap = ['rows.jsonl', '-o', 'cheap.jsonl', '--method', 'prompt', '--json'];
+  const { code, stdout, stderr } = await screen(...cheap, '--agreement', '1000');
+  expect(code, stderr).toBe(0);
+  const [own, other] = ['whole.jsonl', 'cheap.jsonl'].map((name) =>
+    read(name).map(({ planted_difference }) => planted_difference as number),
+  );
+  const { n, r } = JSON.parse(stdout).agreement;
+  expect(n).toBe(24);
+  expect(r.planted).toBeCloseTo(pearson(own!, other!), 3);
+  expect(r.planted).toBeGreaterThan(0.9);
+  expect(JSON.parse((await screen(...cheap, '--agreement', '5')).stdout).agreement.n).toBe(5);
 });
 
 test('--turns all: each answer is a line, and a row is dropped for any of them', async () => {
