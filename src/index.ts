@@ -1,4 +1,6 @@
 /** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, serving, reports. */
+/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering,
+ * screening, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -96,6 +98,11 @@ export type { Listening, ListenOptions } from './server/listen.ts';
 export { served } from './server/served.ts';
 export type { LoadedVector, Served } from './server/served.ts';
 export { loadVector } from './server/vectors.ts';
+
+export { checkGate, parseGate } from './screen/gate.ts';
+export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
+export { screen } from './screen/screen.ts';
+export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -15,7 +15,7 @@ import { mean } from '../math/statistics.ts';
 import type { Trait } from '../trait/trait.ts';
 import { atPlace } from './kit/at-place.ts';
 import { describe } from './kit/help.ts';
-import { mapInOrder } from './kit/in-order.ts';
+import { mapInOrder } from '../engine/in-order.ts';
 import { type AnswerRow, type PlacedAnswer, readAnswers, rowKeys, type RowScores } from './kit/judge-rows.ts';
 import {
   addJudgeOptions,

@@ -21,6 +21,7 @@ import { registerModels } from './models.ts';
 import { registerPolicy } from './policy.ts';
 import { registerProject } from './project.ts';
 import { registerServe } from './serve.ts';
+import { registerScreen } from './screen.ts';
 import { registerSweep } from './sweep.ts';
 import { registerTrait } from './trait.ts';
 import { registerVectors } from './vectors.ts';
@@ -41,6 +42,7 @@ export const VERBS: readonly Register[] = [
   registerChat,
   registerProject,
   registerDiff,
+  registerScreen,
   registerEval,
   registerJudge,
   registerPolicy,

@@ -16,7 +16,7 @@ import { parseWatch, resolveWatches, type Watch, type WatchSpec } from '../monit
 import { vectorFinder, vectorName } from '../vector/find.ts';
 import { atPlace } from './kit/at-place.ts';
 import { describe } from './kit/help.ts';
-import { mapInOrder } from './kit/in-order.ts';
+import { mapInOrder } from '../engine/in-order.ts';
 import { addModelOptions, type ModelOptions, openModel } from './kit/model-options.ts';
 import { range, repeated } from './kit/options.ts';
 import { run, type Session } from './kit/run.ts';

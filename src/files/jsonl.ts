@@ -162,7 +162,7 @@ export async function* readJsonl<T>(
   options: ReadJsonlOptions = {},
 ): AsyncGenerator<JsonlRow<T>> {
   const name = typeof source === 'string' ? source : source.name;
-  for await (const { line, bytes, whole } of lines(source, options.maxLineBytes ?? MAX_LINE_BYTES)) {
+  for await (const { line, bytes, whole } of readLines(source, options.maxLineBytes)) {
     const place = `${name}:${line}`;
     if (!whole && !isBlank(bytes) && !isWholeRow(bytes)) {
       if (options.onTorn === undefined) {
@@ -181,18 +181,23 @@ export async function* readJsonl<T>(
   }
 }
 
-function isBlank(bytes: Uint8Array): boolean {
+export function isBlank(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d); // space, tab, carriage return
 }
 
-interface Line {
+export interface Line {
+  /** from 1 */
   line: number;
   bytes: Buffer;
   /** ended by a newline */
   whole: boolean;
 }
 
-async function* lines(source: string | ByteSource, maxBytes: number): AsyncGenerator<Line> {
+/** The lines of a file or stream as bytes, for readers that judge them by themselves. */
+export async function* readLines(
+  source: string | ByteSource,
+  maxBytes: number = MAX_LINE_BYTES,
+): AsyncGenerator<Line> {
   const name = typeof source === 'string' ? source : source.name;
   const blocks = typeof source === 'string' ? createReadStream(source) : source.bytes;
   let line = 1;

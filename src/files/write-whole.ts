@@ -32,6 +32,43 @@ export async function writeWhole(
   }
 }
 
+/** A file that has its name only when it is finished. */
+export interface WholeFile extends AsyncDisposable {
+  /** where to write until then */
+  readonly temporary: string;
+  /** Gives the file its name. Without it, disposal leaves what was there before. */
+  finish(): Promise<void>;
+}
+
+/** For what is too large to be in memory. Missing folders on the way are made. */
+export async function beginWhole(path: string): Promise<WholeFile> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`);
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw fileProblem('write', path, error);
+  }
+  return {
+    temporary,
+    async finish() {
+      try {
+        const file = await open(temporary, 'r+');
+        try {
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        await rename(temporary, path);
+        await syncFolder(folder);
+      } catch (error) {
+        throw fileProblem('write', path, error);
+      }
+    },
+    [Symbol.asyncDispose]: () => rm(temporary, { force: true }),
+  };
+}
+
 async function replace(
   target: string,
   folder: string,

@@ -34,10 +34,12 @@ export function shade(z: number, limit: number): string {
   return `${z > 0 ? 'p' : 'n'}${level}`;
 }
 
-export function colouredAnswer(answer: ExampleAnswer, limit: number): Html {
+/** @param label @default the steering's coefficient */
+export function colouredAnswer(answer: ExampleAnswer, limit: number, label?: string): Html {
   const { tokens, text } = answer;
   const place = Number.isFinite(answer.z) ? Math.max(-1, Math.min(1, answer.z / limit)) : 0;
-  const dose = answer.coefficient === 0 ? 'unsteered' : `coefficient ${coefficient(answer.coefficient)}`;
+  const dose =
+    label ?? (answer.coefficient === 0 ? 'unsteered' : `coefficient ${coefficient(answer.coefficient)}`);
   const left = tokens.length - mostTokens;
   return html`<div class="answer">
     <div class="answer-head">

@@ -10,7 +10,7 @@ import { parseSpec, type SteerSpec } from '../../steer/spec.ts';
 import type { Steering } from '../../steer/resolve.ts';
 import { answer } from './answer.ts';
 import { atPlace } from './at-place.ts';
-import { mapInOrder } from './in-order.ts';
+import { mapInOrder } from '../../engine/in-order.ts';
 import { type ModelOptions, openModel } from './model-options.ts';
 import type { Session } from './run.ts';
 import { chooseSeed, nextSeed, type SamplingOptions, samplingRequest } from './sampling-options.ts';

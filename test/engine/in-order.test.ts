@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { mapInOrder } from '../../src/cli/kit/in-order.ts';
+import { mapInOrder } from '../../src/engine/in-order.ts';
 
 test('results come in the order of the items, whichever is done first', async () => {
   const work = async (ms: number): Promise<number> => {
