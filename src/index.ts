@@ -1,6 +1,5 @@
-/** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering, serving, reports. */
 /** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering,
- * screening, reports. */
+ * screening, serving, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -90,6 +89,8 @@ export type { DiffOptions, DiffResult } from './screen/diff/diff.ts';
 export { readDiffPrompts, traitPrompts } from './screen/diff/prompts.ts';
 export { checkGate, parseGate } from './screen/gate.ts';
 export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
+export { screen } from './screen/screen.ts';
+export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
 
 export { buildApp } from './server/app.ts';
 export type { AnswerEvent, Recorder, TraitSummary } from './server/contracts.ts';
@@ -98,11 +99,6 @@ export type { Listening, ListenOptions } from './server/listen.ts';
 export { served } from './server/served.ts';
 export type { LoadedVector, Served } from './server/served.ts';
 export { loadVector } from './server/vectors.ts';
-
-export { checkGate, parseGate } from './screen/gate.ts';
-export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
-export { screen } from './screen/screen.ts';
-export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';
