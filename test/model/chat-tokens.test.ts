@@ -8,7 +8,7 @@ import type { ChatMessage } from '../../src/model/template.ts';
 const engine = {
   tokenize: (text: string, special: boolean): Promise<number[]> =>
     Promise.resolve(
-      (special ? (text.match(/<[ab]>|[\s\S]/g) ?? []) : [...text]).map((piece) =>
+      (special ? (text.match(/<[ab]>|[\s\S]/g) ?? []) : text.split('')).map((piece) =>
         piece === '<a>' ? 1000 : piece === '<b>' ? 1001 : piece.codePointAt(0)!,
       ),
     ),
