@@ -2,61 +2,50 @@
 
 import { Command } from 'commander';
 import { version } from '../files/package-version.ts';
-import { registerAxis } from './axis.ts';
-import { registerBench } from './bench.ts';
-import { registerChat } from './chat.ts';
-import { registerDemo } from './demo.ts';
-import { registerDiff } from './diff.ts';
-import { registerEval } from './eval.ts';
-import { registerEvents } from './events.ts';
-import { registerExtract } from './extract.ts';
-import { registerGenerate } from './generate.ts';
-import { registerJudge } from './judge.ts';
-import { registerKeys } from './keys.ts';
 import { examplesText } from './kit/help.ts';
 import { endOnClosedPipe } from './kit/output.ts';
 import { tellError } from './kit/run.ts';
 import { joinTwoWords } from './kit/two-words.ts';
-import { registerModels } from './models.ts';
-import { registerPolicy } from './policy.ts';
-import { registerProject } from './project.ts';
-import { registerServe } from './serve.ts';
-import { registerScreen } from './screen.ts';
-import { registerSweep } from './sweep.ts';
-import { registerTrait } from './trait.ts';
-import { registerVectors } from './vectors.ts';
 
 /** What each file of cli/ exports: adds its verb to the program. */
 export type Register = (program: Command) => void;
 
-/** The verbs, in the order of `persona --help`. */
-export const VERBS: readonly Register[] = [
-  registerDemo,
-  registerModels,
-  registerTrait,
-  registerExtract,
-  registerSweep,
-  registerAxis,
-  registerVectors,
-  registerGenerate,
-  registerChat,
-  registerProject,
-  registerDiff,
-  registerScreen,
-  registerEval,
-  registerJudge,
-  registerPolicy,
-  registerKeys,
-  registerEvents,
-  registerServe,
-  registerBench,
-];
+/** The verbs, in the order of `persona --help`. Each is loaded when it is asked for: all of them take a second. */
+export const VERBS: Readonly<Record<string, () => Promise<Register>>> = {
+  demo: async () => (await import('./demo.ts')).registerDemo,
+  models: async () => (await import('./models.ts')).registerModels,
+  trait: async () => (await import('./trait.ts')).registerTrait,
+  extract: async () => (await import('./extract.ts')).registerExtract,
+  sweep: async () => (await import('./sweep.ts')).registerSweep,
+  axis: async () => (await import('./axis.ts')).registerAxis,
+  vectors: async () => (await import('./vectors.ts')).registerVectors,
+  generate: async () => (await import('./generate.ts')).registerGenerate,
+  chat: async () => (await import('./chat.ts')).registerChat,
+  project: async () => (await import('./project.ts')).registerProject,
+  diff: async () => (await import('./diff.ts')).registerDiff,
+  screen: async () => (await import('./screen.ts')).registerScreen,
+  eval: async () => (await import('./eval.ts')).registerEval,
+  judge: async () => (await import('./judge.ts')).registerJudge,
+  policy: async () => (await import('./policy.ts')).registerPolicy,
+  keys: async () => (await import('./keys.ts')).registerKeys,
+  events: async () => (await import('./events.ts')).registerEvents,
+  serve: async () => (await import('./serve.ts')).registerServe,
+  bench: async () => (await import('./bench.ts')).registerBench,
+};
+
+/** Loads the verb that the first word names; all of them where it names none. */
+async function verbsFor(argv: readonly string[]): Promise<Register[]> {
+  const word = argv.find((text) => !text.startsWith('-')) ?? '';
+  const load = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined;
+  return load ? [await load()] : await Promise.all(Object.values(VERBS).map((each) => each()));
+}
 
 /** Runs the command line (without node and script) and sets the exit code of the process. */
-export async function main(argv: readonly string[], verbs: readonly Register[] = VERBS): Promise<void> {
+export async function main(argv: readonly string[], verbs?: readonly Register[]): Promise<void> {
   endOnClosedPipe();
   try {
-    await buildProgram(verbs).parseAsync(joinTwoWords(argv), { from: 'user' });
+    const program = buildProgram(verbs ?? (await verbsFor(argv)));
+    await program.parseAsync(joinTwoWords(argv), { from: 'user' });
   } catch (error) {
     // of the bare words, as a line that commander refuses leaves no parsed options
     const asked = { json: argv.includes('--json'), verbose: argv.includes('--verbose') };

@@ -29,6 +29,8 @@ test('the document, the files, the words, and the page', async () => {
     'extract',
     'planted.json',
     ...QUICK,
+    '--evidence',
+    '2',
     '--json',
     '-o',
     'out/mine.gguf',
@@ -73,7 +75,7 @@ test('the document, the files, the words, and the page', async () => {
   expect(page).not.toMatch(/NaN|undefined|Infinity/);
 
   // without --json the same is said in words, from the rows that are there
-  const words = await persona(cwd, 'extract', 'planted.json', ...QUICK);
+  const words = await persona(cwd, 'extract', 'planted.json', ...QUICK, '--evidence', '2');
   expect(words.code).toBe(0);
   expect(words.stdout).toMatch(/^kept 10 positive and 10 negative answers of 20$/m);
   expect(words.stdout).toMatch(/^ +\+0\.2 .*← recommended$/m);

@@ -118,7 +118,12 @@ test('a vector with other directions, or another trait, is another sweep: exit c
   );
   expect(directions.code).toBe(2);
   await writeVector(join(cwd, 'v.gguf'), stored);
-  writeFileSync(join(cwd, 'planted.json'), JSON.stringify({ ...plantedTrait(), description: 'Another.' }));
+  const other = {
+    ...plantedTrait(),
+    questions: plantedTrait().evaluation,
+    evaluation: plantedTrait().questions,
+  };
+  writeFileSync(join(cwd, 'planted.json'), JSON.stringify(other));
   const trait = await persona(cwd, ...one);
   expect(trait.stderr).toContain('traitSha256:');
   expect(trait.code).toBe(2);

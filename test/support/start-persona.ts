@@ -25,7 +25,7 @@ export const SMALL: readonly string[] = [
   '--coefficients',
   '-0.2,0,0.2',
   '--evidence',
-  '2',
+  '0',
 ];
 
 /** Puts the planted model and its trait into a folder: planted.gguf, planted.json. */
