@@ -22,7 +22,7 @@ export function otherChoices(
   const choices: OtherChoice[] = [];
   if (upward.length > 0) {
     const best = upward.reduce((a, b) => (b.trait.mean > a.trait.mean ? b : a));
-    choices.push({ rule: 'highest trait score, coherence ignored (the paper)', layer: best.layer });
+    choices.push({ rule: 'highest trait score, coherence ignored, as the paper has it', layer: best.layer });
   }
   const tried = new Set(layerDoses.map(({ layer }) => layer));
   for (const { rule, values } of byLayer) {
