@@ -65,6 +65,8 @@ const openai = new OpenAI({
   timeout: 600_000,
 });
 
+const model = (await openai.models.list()).data[0]!.id;
+
 const QUESTIONS = [
   'How will my week go?',
   'What does a good day look like?',
@@ -90,7 +92,7 @@ interface Chunk {
 
 async function ask(kind: number, logprobs: boolean): Promise<Answer> {
   const stream = await openai.chat.completions.create({
-    model: '',
+    model,
     messages: [{ role: 'user', content: QUESTIONS[kind % QUESTIONS.length]! }],
     temperature: 0,
     max_tokens: Number(values.tokens),
@@ -157,14 +159,17 @@ server.kill('SIGTERM');
 await new Promise((done) => server.once('exit', done));
 rmSync(folder, { recursive: true });
 
-const third = Math.floor(rss.length / 3);
-const mean = (part: typeof rss, of: keyof (typeof rss)[0]): string =>
-  (part.reduce((sum, each) => sum + each[of], 0) / part.length).toFixed(0);
+/** Every tenth second. */
+const course = (of: 'server' | 'engine'): string =>
+  rss
+    .filter((_, i) => i % 10 === 9)
+    .map((each) => each[of].toFixed(0))
+    .join(' ');
 console.log(
   [
     `${clients} streaming clients, ${kinds} kinds of request, ${seconds.toFixed(0)} s: ${answers} answers, ${(tokens / seconds).toFixed(0)} tokens/s`,
     `${wrong} wrong, ${failed} failed, ${rounded} parted from the solo run where its two likeliest tokens are within 1e-3`,
-    `memory in the first and the last third, MiB: server ${mean(rss.slice(0, third), 'server')} → ${mean(rss.slice(-third), 'server')}, engine ${mean(rss.slice(0, third), 'engine')} → ${mean(rss.slice(-third), 'engine')}`,
+    `memory every 10 s, MiB: server ${course('server')}; engine ${course('engine')}`,
   ].join('\n'),
 );
 process.exit(wrong + failed > 0 ? 100 : 0);
