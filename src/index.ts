@@ -94,11 +94,14 @@ export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.
 
 export { buildApp } from './server/app.ts';
 export type { AnswerEvent, Recorder, TraitSummary } from './server/contracts.ts';
+export { equip } from './server/equip.ts';
+export type { Equipment, EquipOptions } from './server/equip.ts';
 export { listen } from './server/listen.ts';
 export type { Listening, ListenOptions } from './server/listen.ts';
 export { served } from './server/served.ts';
 export type { LoadedVector, Served } from './server/served.ts';
 export { loadVector } from './server/vectors.ts';
+export { SIGNATURE_HEADER, verifySignature } from './server/webhook/signature.ts';
 
 export { renderReport } from './report/render.ts';
 export { writeReport } from './report/write.ts';

@@ -11,10 +11,12 @@ import { completions } from './openai/completions.ts';
 import { parseJson, readJson } from './read-body.ts';
 import type { Served } from './served.ts';
 import { addStatusRoutes } from './status-routes.ts';
+import { underCaller } from './traces.ts';
 import { addVectorRoutes } from './vector-routes.ts';
 
 export function buildApp(served: Served): OpenAPIHono {
   const app = new OpenAPIHono();
+  app.use((c, next) => underCaller(c.req.raw.headers, next));
   if (served.cors !== undefined) app.use(cors({ origin: served.cors, exposeHeaders: ['x-persona-held'] }));
   app.onError((error) => errorResponse(error));
   app.notFound(({ req }) =>

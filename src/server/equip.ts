@@ -72,7 +72,7 @@ export async function equip(served: Served, options: EquipOptions): Promise<Equi
   const log = openAnswerLog();
   const takers: Taker[] = [
     (event) => metrics.observe(event),
-    (event) => traceAnswer(event),
+    traceAnswer,
     ...(options.log ? [(event: AnswerEvent): void => log(event, statusOf(event))] : []),
   ];
   const recorder = joinRecorder(takers, store, tell);

@@ -1,6 +1,7 @@
 /** Errors as OpenAI's clients know them: `{error: {message, type, param, code}}` with an HTTP status. */
 
 import { type ErrorCode, isPersonaError, PersonaError } from '../errors.ts';
+import type { Refusal } from './breaker.ts';
 
 export interface ApiErrorOptions {
   /** path of the field at fault, as `steering[0].layer` */
@@ -32,6 +33,15 @@ export class ApiError extends PersonaError {
 /** A 400 that names its field, in the message too: not every client shows `param`. */
 export function refuse(param: string, message: string, code?: string): ApiError {
   return new ApiError(`${param}: ${message}`, { param, code });
+}
+
+/** While the breaker is open. */
+export function engineRests({ reason, retryAfterSeconds }: Refusal): ApiError {
+  return new ApiError(`no answers now: ${reason}`, {
+    status: 503,
+    code: 'engine_crashed',
+    retryAfter: retryAfterSeconds,
+  });
 }
 
 /** The engine starts again with the next request; a small model is there in a second. */

@@ -18,16 +18,25 @@ import type { AnswerEvent } from './contracts.ts';
 
 const PROVIDER = 'persona';
 
-/** The context of whoever sent a request, from its `traceparent`: what a span of its answer belongs under. */
-export function traceContext(headers: Headers): Context {
+/**
+ * Handles a request so that spans of its answers belong under its caller's: under the span that an instrumented server
+ * opened for it, else under its `traceparent`. Without a context manager that the user's process registers, they
+ * stand alone.
+ */
+export function underCaller<T>(headers: Headers, handle: () => T): T {
+  const active = context.active();
+  return context.with(trace.getSpan(active) ? active : callerOf(headers), handle);
+}
+
+function callerOf(headers: Headers): Context {
   return propagation.extract(ROOT_CONTEXT, headers, {
     get: (carrier, key) => carrier.get(key) ?? undefined,
     keys: (carrier) => [...carrier.keys()],
   });
 }
 
-/** Makes the span of an answer that ended; never throws. */
-export function traceAnswer(event: AnswerEvent, parent: Context = context.active()): void {
+/** Makes the span of an answer that ended, under the active context; never throws. */
+export function traceAnswer(event: AnswerEvent): void {
   const start = Date.parse(event.time);
   const operation = event.endpoint === '/v1/completions' ? 'text_completion' : 'chat';
   // the model runs as a part of this server, so that it is no call to another
@@ -35,7 +44,7 @@ export function traceAnswer(event: AnswerEvent, parent: Context = context.active
   try {
     const span = trace
       .getTracer('persona-vectors', version)
-      .startSpan(`${operation} ${event.model}`, options, parent);
+      .startSpan(`${operation} ${event.model}`, options);
     for (const { rule, action, trait, at, reading } of event.fired)
       span.addEvent('persona.rule_fired', {
         'persona.rule': rule,

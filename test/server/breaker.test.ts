@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { expect, test } from 'vitest';
 import { type Breaker, type BreakerState, openBreaker, type Pass } from '../../src/server/breaker.ts';
-import { engineRests, refuse } from '../../src/server/limits/refusal.ts';
+import { engineRests, errorResponse } from '../../src/server/errors.ts';
 
 function at(): { breaker: Breaker; clock: { now: number }; seen: BreakerState[] } {
   const clock = { now: 1000 };
@@ -103,7 +103,7 @@ test('an answer that began before the crashes does not close it', () => {
 test('a request that comes while it is open hears why, and when to come back', async () => {
   const { breaker } = at();
   for (let i = 0; i < 3; i++) crash(breaker);
-  const app = new Hono().get('/', (c) => refuse(c, engineRests(breaker.enter().refusal!)));
+  const app = new Hono().get('/', () => errorResponse(engineRests(breaker.enter().refusal!)));
   const answer = await app.request('/');
   expect(answer.status).toBe(503);
   expect(answer.headers.get('retry-after')).toBe('30');

@@ -1,12 +1,28 @@
-import { context, propagation, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Context,
+  type ContextManager,
+  type TextMapPropagator,
+} from '@opentelemetry/api';
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { afterEach, expect, test } from 'vitest';
-import { traceAnswer, traceContext } from '../../src/server/traces.ts';
+import { traceAnswer, underCaller } from '../../src/server/traces.ts';
+import { noRecorder } from '../../src/server/served.ts';
+import { GREEDY, usePlantedServer } from '../support/planted-server.ts';
 import { anEvent, aSummary } from './an-event.ts';
+
+const server = usePlantedServer();
 
 function registered(): InMemorySpanExporter {
   const exporter = new InMemorySpanExporter();
@@ -66,21 +82,67 @@ test('a failed completion is an error of its kind', () => {
   expect(span!.attributes['error.type']).toBe('error');
 });
 
-test("the span belongs under the caller's", () => {
+/** As @opentelemetry/context-async-hooks does it. */
+function contextManager(): ContextManager {
+  const storage = new AsyncLocalStorage<Context>();
+  return {
+    active: () => storage.getStore() ?? ROOT_CONTEXT,
+    with: (given, run, thisArg, ...args) => storage.run(given, () => run.apply(thisArg!, args)),
+    bind: (_, target) => target,
+    enable() {
+      return this;
+    },
+    disable() {
+      storage.disable();
+      return this;
+    },
+  };
+}
+
+const PARENT = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: TraceFlags.SAMPLED };
+const PROPAGATOR: TextMapPropagator = {
+  inject() {},
+  extract: (base, carrier, getter) =>
+    getter.get(carrier, 'traceparent') === undefined ? base : trace.setSpanContext(base, PARENT),
+  fields: () => ['traceparent'],
+};
+
+test("the span belongs under the caller's", async () => {
   const exporter = registered();
-  const parent = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: TraceFlags.SAMPLED };
-  propagation.setGlobalPropagator({
-    inject() {},
-    extract: (base, carrier, getter) =>
-      getter.get(carrier, 'traceparent') === undefined ? base : trace.setSpanContext(base, parent),
-    fields: () => ['traceparent'],
-  });
-  traceAnswer(EVENT, traceContext(new Headers({ traceparent: '00-a-b-01' })));
-  traceAnswer(EVENT, traceContext(new Headers()));
+  context.setGlobalContextManager(contextManager());
+  propagation.setGlobalPropagator(PROPAGATOR);
+  const answer = async (): Promise<void> => {
+    await Promise.resolve();
+    traceAnswer(EVENT);
+  };
+  await underCaller(new Headers({ traceparent: '00-a-b-01' }), answer);
+  await underCaller(new Headers(), answer);
   const [under, alone] = exporter.getFinishedSpans();
-  expect(under!.spanContext().traceId).toBe(parent.traceId);
-  expect(under!.parentSpanContext?.spanId).toBe(parent.spanId);
+  expect(under!.spanContext().traceId).toBe(PARENT.traceId);
+  expect(under!.parentSpanContext?.spanId).toBe(PARENT.spanId);
   expect(alone!.parentSpanContext).toBeUndefined();
+});
+
+test('an answer of the real engine is recorded within the context of its request', async () => {
+  const exporter = registered();
+  context.setGlobalContextManager(contextManager());
+  propagation.setGlobalPropagator(PROPAGATOR);
+  const init = { headers: { 'content-type': 'application/json', traceparent: '00-a-b-01' } };
+  const recorder = { ...noRecorder, record: traceAnswer };
+  const answer = await server.ask('/v1/chat/completions', GREEDY, { recorder }, init);
+  expect(answer.status).toBe(200);
+  expect(exporter.getFinishedSpans()[0]!.parentSpanContext?.spanId).toBe(PARENT.spanId);
+});
+
+test('a span that is open for the request comes before its traceparent', () => {
+  const exporter = registered();
+  context.setGlobalContextManager(contextManager());
+  propagation.setGlobalPropagator(PROPAGATOR);
+  const request = { ...PARENT, spanId: 'c'.repeat(16) };
+  context.with(trace.setSpanContext(ROOT_CONTEXT, request), () =>
+    underCaller(new Headers({ traceparent: '00-a-b-01' }), () => traceAnswer(EVENT)),
+  );
+  expect(exporter.getFinishedSpans()[0]!.parentSpanContext?.spanId).toBe(request.spanId);
 });
 
 test('without a tracer nothing happens, and a broken one breaks nothing', () => {

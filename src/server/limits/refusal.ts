@@ -1,7 +1,6 @@
 /** Requests that are turned away, in the shape that OpenAI's clients understand. */
 
 import type { Context } from 'hono';
-import type { Refusal } from '../breaker.ts';
 
 export interface RefusedRequest {
   status: 401 | 413 | 429 | 503 | 504;
@@ -24,16 +23,4 @@ export function refuse(
   }
   if (status === 401) all['www-authenticate'] = 'Bearer';
   return c.json({ error: { message, type, param: null, code } }, status, all);
-}
-
-/** While the breaker is open: `refuse(c, engineRests(refusal))`. */
-export function engineRests({ reason, retryAfterSeconds }: Refusal): RefusedRequest {
-  const message = `No answers now: ${reason}.`;
-  return {
-    status: 503,
-    message,
-    type: 'server_error',
-    code: 'engine_crashed',
-    retryAfterMs: retryAfterSeconds * 1000,
-  };
 }

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { isPersonaError } from '../../errors.ts';
 import type { Decision } from '../../steer/policy/policy.ts';
 import type { Pass } from '../breaker.ts';
-import { ApiError, toApiError } from '../errors.ts';
+import { ApiError, engineRests, toApiError } from '../errors.ts';
 import type { Served } from '../served.ts';
 import { type End, eventOf } from './answer-event.ts';
 import { type Channel, channel } from './channel.ts';
@@ -132,13 +132,8 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
 /** @throws ApiError 503 while the engine rests */
 function enter({ breaker }: Served): Pass | undefined {
   const entered = breaker?.enter();
-  if (!entered?.refusal) return entered?.pass;
-  const { reason, retryAfterSeconds } = entered.refusal;
-  throw new ApiError(`no answers now: ${reason}`, {
-    status: 503,
-    code: 'engine_crashed',
-    retryAfter: retryAfterSeconds,
-  });
+  if (entered?.refusal) throw engineRests(entered.refusal);
+  return entered?.pass;
 }
 
 /** What an answer can fail of because of its steering: an overflow, a direction that is none. */
