@@ -12,7 +12,8 @@ import { diff, type DiffOptions, type DiffResult } from '../screen/diff/diff.ts'
 import { checkGateNames } from '../screen/diff/gate-figures.ts';
 import { type DiffPrompt, readDiffPrompts, traitPrompts } from '../screen/diff/prompts.ts';
 import { namedVectors } from '../screen/diff/vectors.ts';
-import { diffJunit, diffMarkdown, diffVerdicts } from '../screen/diff/verdicts.ts';
+import { junit } from '../screen/gate-text.ts';
+import { diffMarkdown, diffVerdicts } from '../screen/diff/verdicts.ts';
 import { type Gate, parseGate } from '../screen/gate.ts';
 import { parseSpec, type SteerSpec } from '../steer/spec.ts';
 import { loadTrait } from '../trait/load.ts';
@@ -179,7 +180,7 @@ async function verb(
   const page = join(folder, 'diff.html');
   await writeDiffPage(page, results);
   const found = diffVerdicts(failOn, results);
-  if (options.junit !== undefined) await writeWhole(options.junit, diffJunit(found, base));
+  if (options.junit !== undefined) await writeWhole(options.junit, junit('diff', base, found));
   if (options.markdown !== undefined) await writeWhole(options.markdown, diffMarkdown(found, results));
   const gates = found.map(({ gate, ...verdict }) => ({ gate: gate.text, ...verdict }));
   const lines = found.map(

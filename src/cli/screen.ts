@@ -21,7 +21,8 @@ import { runScreening } from '../screen/run.ts';
 import type { BadLimit } from '../screen/samples.ts';
 import { USUAL_MAX_TOKENS, USUAL_SAMPLE } from '../screen/screen-set.ts';
 import { parseThreshold, type Threshold } from '../screen/threshold.ts';
-import { checkGates, junit, markdown, verdicts } from '../screen/verdicts.ts';
+import { junit } from '../screen/gate-text.ts';
+import { checkGates, markdown, verdicts } from '../screen/verdicts.ts';
 import { loadTrait } from '../trait/load.ts';
 import { vectorFinder } from '../vector/find.ts';
 import { direction } from '../vector/vector.ts';
@@ -218,7 +219,7 @@ async function screenFiles(
   }).finally(bars.end);
 
   const found = verdicts(gates, result);
-  if (options.junit !== undefined) await writeWhole(options.junit, junit(found, result));
+  if (options.junit !== undefined) await writeWhole(options.junit, junit('screen', result.output, found));
   if (options.markdown !== undefined) await writeWhole(options.markdown, markdown(found, result));
   const report = options.report ?? join(`${output}.screen`, 'report.html');
   const ends = await readEnds(model, watches, result, session.signal);

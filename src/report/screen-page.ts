@@ -6,7 +6,7 @@ import type { ModelIdentity } from '../model/chat-model.ts';
 import type { Group } from '../screen/groups.ts';
 import type { Method } from '../screen/measure.ts';
 import type { ScreenResult, TraitResult } from '../screen/result.ts';
-import type { Verdict } from '../screen/verdicts.ts';
+import type { Verdict } from '../screen/gate-text.ts';
 import { html, source, type Html, type Part } from './escape.ts';
 import { count, fixed, percent, plural, sigma, signed } from './format.ts';
 import { page, section, type Card } from './page.ts';

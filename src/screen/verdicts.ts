@@ -1,12 +1,9 @@
-/** Gates held against a screening, and what came of them for machines: JUnit's XML, and Markdown for a pull request. */
+/** Gates held against a screening, and its figures in Markdown. */
 
-import { checkGate, type Gate, type GateFigures, type GateResult } from './gate.ts';
+import { checkGate, type Gate, type GateFigures } from './gate.ts';
+import { cell, gateLines, short, type Verdict } from './gate-text.ts';
 import type { Group } from './groups.ts';
 import type { ScreenResult, TraitResult } from './result.ts';
-
-export interface Verdict extends GateResult {
-  gate: Gate;
-}
 
 /** Figures of a screening that gates may ask for. */
 const PERCENTS = Array.from({ length: 99 }, (_, i) => `p${i + 1}`);
@@ -42,39 +39,9 @@ export function verdicts(gates: readonly Gate[], result: ScreenResult): Verdict[
   return gates.map((gate) => ({ gate, ...checkGate(gate, figures) }));
 }
 
-export function junit(found: readonly Verdict[], result: ScreenResult): string {
-  const failures = found.filter(({ passed }) => !passed).length;
-  const cases = found.map(({ gate, passed, text }) => {
-    const head = `    <testcase classname="persona.screen" name="${xml(gate.text)}" time="0"`;
-    return passed
-      ? `${head}><system-out>${xml(text)}</system-out></testcase>`
-      : `${head}>\n      <failure type="gate" message="${xml(text)}"/>\n    </testcase>`;
-  });
-  return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="persona screen" tests="${found.length}" failures="${failures}" errors="0">`,
-    `  <testsuite name="${xml(result.output)}" tests="${found.length}" failures="${failures}" errors="0" skipped="0" time="0">`,
-    ...cases,
-    '  </testsuite>',
-    '</testsuites>',
-    '',
-  ].join('\n');
-}
-
-/** Characters that XML cannot hold at all become the replacement character. */
-function xml(text: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-  return text
-    .replace(/[&<>"]/g, (character) => entities[character]!)
-    .replace(/(?![\t\n\r])[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, '\uFFFD');
-}
-
 export function markdown(found: readonly Verdict[], result: ScreenResult): string {
   const { samples, traits, files, by, against, agreement } = result;
-  const lines = [`### Screening: ${samples} answers`, ''];
-  for (const { gate, passed, text } of found)
-    lines.push(`- ${passed ? 'passed' : '**failed**'}: \`${cell(gate.text)}\` (${cell(text)})`);
-  if (found.length > 0) lines.push('');
+  const lines = [`### Screening: ${samples} answers`, '', ...gateLines(found)];
   for (const { name, usual } of traits) {
     lines.push(
       `**${cell(name)}**: difference by file; ${against === 'reference' ? 'reference' : 'set'} ${short(usual.mean)} ± ${short(usual.sd)} (n ${usual.n})`,
@@ -104,12 +71,4 @@ function groupTable(trait: string, title: string, groups: readonly Group[]): str
     return `| ${cell(name)} | ${n} | ${short(mean)} | ${short(low)} to ${short(high)} | ${over} |`;
   });
   return [`| ${cell(title)} | n | mean | 95 % | over |`, '|---|---:|---:|---:|---:|', ...rows];
-}
-
-function cell(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;');
-}
-
-function short(value: number): string {
-  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : '–';
 }

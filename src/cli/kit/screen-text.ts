@@ -2,7 +2,7 @@
 
 import type { Group } from '../../screen/groups.ts';
 import type { ScreenResult, TraitResult } from '../../screen/result.ts';
-import type { Verdict } from '../../screen/verdicts.ts';
+import type { Verdict } from '../../screen/gate-text.ts';
 import { table } from './table.ts';
 import { count } from './text.ts';
 
