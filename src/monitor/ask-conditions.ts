@@ -8,7 +8,7 @@ import { mean } from '../math/statistics.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
-import { openRunLog } from '../vector/run-folder.ts';
+import { completeLog } from '../vector/complete-log.ts';
 import { JUDGING_IN_FLIGHT } from '../vector/score.ts';
 import { judgeBy } from '../vector/sweep.ts';
 import { isJudged } from '../vector/tune.ts';
@@ -29,7 +29,9 @@ export interface AskConditions {
 }
 
 interface Cell {
-  condition: Condition;
+  /** its name */
+  condition: string;
+  under: Condition;
   question: string;
   questionIndex: number;
   sample: number;
@@ -50,45 +52,41 @@ export async function askConditions(
   const { conditions, questions, samples, signal } = options;
   const cells = conditions.flatMap((condition) =>
     questions.flatMap((question, questionIndex) =>
-      Array.from({ length: samples }, (_, sample): Cell => ({ condition, question, questionIndex, sample })),
+      Array.from({ length: samples }, (_, sample): Cell => ({
+        condition: condition.id,
+        under: condition,
+        question,
+        questionIndex,
+        sample,
+      })),
     ),
   );
-  const { rows, log } = await openRunLog(path, monitorRowSchema, monitorKey, isJudged);
-  await using _ = log;
-  const done = new Map(rows.map((row) => [monitorKey(row), row]));
-  const missing = cells.filter((cell) => !done.has(cellKey(cell)));
-  let finished = cells.length - missing.length;
-  const tell = (): void =>
-    options.onProgress?.({
-      label: 'asking and judging',
-      done: finished,
-      total: cells.length,
-      unit: 'answers',
-    });
   const ask = (cell: Cell, stop: AbortSignal): Promise<MonitorRow> =>
     answerOf(model, watches, judges, cell, options, stop);
   const elsewhere = judges.some(({ name }) => name !== LIKELIHOOD) ? JUDGING_IN_FLIGHT : 0; // the engine writes on
-  tell();
-  for await (const row of inFlight(missing, inFlightLimit(model) + elsewhere, ask, signal)) {
-    await log.append(row);
-    done.set(monitorKey(row), row);
-    finished++;
-    tell();
-  }
-  return cells.map((cell) => done.get(cellKey(cell))!);
+  return await completeLog<Cell, MonitorRow>(path, {
+    schema: monitorRowSchema,
+    keyOf: monitorKey,
+    counts: isJudged,
+    items: cells,
+    make: (missing) => inFlight(missing, inFlightLimit(model) + elsewhere, ask, signal),
+    label: 'asking and judging',
+    unit: 'answers',
+    onProgress: options.onProgress,
+  });
 }
 
 async function answerOf(
   model: ChatModel,
   watches: readonly Watch[],
   judges: readonly [Judge, ...Judge[]],
-  { condition, question, questionIndex, sample }: Cell,
+  { condition, under, question, questionIndex, sample }: Cell,
   { maxTokens, temperature, seed }: AskConditions,
   signal: AbortSignal,
 ): Promise<MonitorRow> {
   const result = await model.engine.run(
     {
-      prompt: model.render(messagesOf(condition, question)),
+      prompt: model.render(messagesOf(under, question)),
       maxTokens,
       // the same seeds under every condition, so that conditions differ by the prompt alone
       sampling: { temperature, seed: seed + 1000 * questionIndex + sample },
@@ -97,7 +95,7 @@ async function answerOf(
     { signal },
   );
   return {
-    condition: condition.id,
+    condition,
     questionIndex,
     sample,
     question,
@@ -124,8 +122,4 @@ async function projectionsOf(
       return [name, { prompt, answer, ...(thinking === undefined ? {} : splitMeans(values, thinking)) }];
     }),
   );
-}
-
-function cellKey({ condition, questionIndex, sample }: Cell): string {
-  return monitorKey({ condition: condition.id, questionIndex, sample });
 }

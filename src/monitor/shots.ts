@@ -16,7 +16,7 @@ import type { Progress } from '../model/progress.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
 import { systemPrompt } from '../trait/instruction.ts';
 import type { Trait } from '../trait/trait.ts';
-import { openRunLog } from '../vector/run-folder.ts';
+import { completeLog } from '../vector/complete-log.ts';
 import { isSettled } from '../vector/score.ts';
 import { judgementSchema } from '../vector/tune.ts';
 import type { Exchange } from './conditions.ts';
@@ -81,18 +81,6 @@ export async function gatherShots(
       instructionIndex: (CANDIDATES * questionIndex + k) % pairs,
     })),
   );
-  const path = join(options.run, 'shots.jsonl');
-  const { rows, log } = await openRunLog(path, candidateSchema, keyOf, isSettled);
-  await using _ = log;
-  const done = new Map(rows.map((row) => [keyOf(row), row]));
-  const missing = plan.filter((item) => !done.has(keyOf(item)));
-  const tell = (): void =>
-    options.onProgress?.({
-      label: 'exchanges to show',
-      done: done.size,
-      total: plan.length,
-      unit: 'answers',
-    });
   const ask = async (item: (typeof plan)[number], signal: AbortSignal): Promise<Candidate> => {
     const system = systemPrompt(trait, 'pos', item.instructionIndex);
     const { text, finishReason } = await model.engine.run(
@@ -109,13 +97,17 @@ export async function gatherShots(
     const answer = (finishReason === 'length' ? wholeSentences(text) : text).trim();
     return { ...item, answer, ...(await judge.judge({ ...item, answer }, signal)) };
   };
-  tell();
-  for await (const row of inFlight(missing, inFlightLimit(model), ask, options.signal)) {
-    await log.append(row);
-    done.set(keyOf(row), row);
-    tell();
-  }
-  const exchanges = bestExchanges(plan.map((item) => done.get(keyOf(item))!));
+  const candidates = await completeLog<(typeof plan)[number], Candidate>(join(options.run, 'shots.jsonl'), {
+    schema: candidateSchema,
+    keyOf,
+    counts: isSettled,
+    items: plan,
+    make: (missing) => inFlight(missing, inFlightLimit(model), ask, options.signal),
+    label: 'exchanges to show',
+    unit: 'answers',
+    onProgress: options.onProgress,
+  });
+  const exchanges = bestExchanges(candidates);
   await writeWhole(chosen, `${JSON.stringify(exchanges, null, 2)}\n`);
   return exchanges;
 }

@@ -13,7 +13,7 @@ import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
 import type { PlannedAnswer } from '../rollout/plan-evaluation.ts';
-import { openRunLog } from '../vector/run-folder.ts';
+import { completeLog } from '../vector/complete-log.ts';
 import { JUDGING_IN_FLIGHT } from '../vector/score.ts';
 import { judgeBy } from '../vector/sweep.ts';
 import { isJudged, judgementSchema } from '../vector/tune.ts';
@@ -76,18 +76,6 @@ export async function evaluateTrait(
   const cells = settings.flatMap(({ name, edits }) =>
     plan.map((planned) => ({ ...planned, setting: name, edits })),
   );
-  const { rows, log } = await openRunLog(path, evaluationRowSchema, keyOf, isJudged);
-  await using _ = log;
-  const done = new Map(rows.map((row) => [keyOf(row), row]));
-  const missing = cells.filter((cell) => !done.has(keyOf(cell)));
-  let finished = cells.length - missing.length;
-  const tell = (): void =>
-    options.onProgress?.({
-      label: 'asking and judging',
-      done: finished,
-      total: cells.length,
-      unit: 'answers',
-    });
   const ask = async (cell: (typeof cells)[number], signal: AbortSignal): Promise<EvaluationRow> => {
     const { setting, edits, questionId, question, questionIndex, instructionIndex, sample, messages } = cell;
     const prompt = model.render(messages);
@@ -107,14 +95,16 @@ export async function evaluateTrait(
     return { ...row, ...(await judgeBy(judges, item, signal)) };
   };
   const elsewhere = judges.some(({ name }) => name !== LIKELIHOOD) ? JUDGING_IN_FLIGHT : 0; // the engine writes on
-  tell();
-  for await (const row of inFlight(missing, inFlightLimit(model) + elsewhere, ask, options.signal)) {
-    await log.append(row);
-    done.set(keyOf(row), row);
-    finished++;
-    tell();
-  }
-  return cells.map((cell) => done.get(keyOf(cell))!);
+  return await completeLog<(typeof cells)[number], EvaluationRow>(path, {
+    schema: evaluationRowSchema,
+    keyOf,
+    counts: isJudged,
+    items: cells,
+    make: (missing) => inFlight(missing, inFlightLimit(model) + elsewhere, ask, options.signal),
+    label: 'asking and judging',
+    unit: 'answers',
+    onProgress: options.onProgress,
+  });
 }
 
 /** The same under every setting, so that settings differ by the steering alone. */

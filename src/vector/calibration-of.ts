@@ -6,10 +6,10 @@ import type { Calibration } from '../judge/calibrate.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import { askRollouts } from '../rollout/ask.ts';
-import { planNeutral, planRollouts } from '../rollout/plan.ts';
+import { planNeutral, planRollouts, type PlannedRollout } from '../rollout/plan.ts';
 import { rolloutSchema, type Rollout } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
-import { openRunLog } from './run-folder.ts';
+import { completeLog } from './complete-log.ts';
 import { scaleJudge } from './scale.ts';
 import type { PersonaVector } from './vector.ts';
 
@@ -36,16 +36,19 @@ export async function calibrationOf(
     return stored;
   const sizes = { questions: QUESTIONS, samples: 1 };
   const plan = [...planRollouts(trait, sizes), ...planNeutral(trait, sizes)];
-  const { rows, log } = await openRunLog(join(options.run, 'rollouts.jsonl'), rolloutSchema, (row) => row.id);
-  await using _ = log;
-  const done = new Map<string, Rollout>(rows.map((row) => [row.id, row]));
-  const missing = plan.filter(({ id }) => !done.has(id));
-  for await (const { rollout } of askRollouts(model, missing, { ...options, temperature: 0 })) {
-    await log.append(rollout);
-    done.set(rollout.id, rollout);
-    options.onProgress?.({ label: 'asking', done: done.size, total: plan.length, unit: 'rollouts' });
-  }
-  const rollouts = plan.map(({ id }) => done.get(id)!);
+  const ask = async function* (missing: readonly PlannedRollout[]): AsyncGenerator<Rollout> {
+    for await (const { rollout } of askRollouts(model, missing, { ...options, temperature: 0 }))
+      yield rollout;
+  };
+  const rollouts = await completeLog<PlannedRollout, Rollout>(join(options.run, 'rollouts.jsonl'), {
+    schema: rolloutSchema,
+    keyOf: ({ id }) => id,
+    items: plan,
+    make: ask,
+    label: 'asking',
+    unit: 'rollouts',
+    onProgress: options.onProgress,
+  });
   const scale = await scaleJudge(model, trait, rollouts, join(options.run, 'measurements.jsonl'), {
     pairs: JUDGE_PAIRS,
     ...options,

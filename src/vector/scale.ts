@@ -11,7 +11,7 @@ import type { Progress } from '../model/progress.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
-import { openRunLog } from './run-folder.ts';
+import { completeLog } from './complete-log.ts';
 
 /** One line of measurements.jsonl; no contrast for an empty answer. */
 interface MeasuredLine {
@@ -52,10 +52,6 @@ export async function scaleJudge(
   path: string,
   options: ScaleOptions,
 ): Promise<Scale> {
-  const { rows, log } = await openRunLog(path, measuredSchema, (row) => row.id);
-  await using _ = log;
-  const measured = new Map(rows.map((row) => [row.id, row]));
-  const missing = rollouts.filter((rollout) => !measured.has(rollout.id));
   const take = async (rollout: Rollout, signal: AbortSignal): Promise<MeasuredLine> => {
     const usual = rollout.side === 'none';
     const words = shuffleWords(rollout.answer, options.seed + rollout.questionIndex);
@@ -70,14 +66,16 @@ export async function scaleJudge(
       shuffled: shuffled ?? null,
     };
   };
-  const tell = (): void =>
-    options.onProgress?.({ label: 'judging', done: measured.size, total: rollouts.length, unit: 'answers' });
-  tell();
-  for await (const line of inFlight(missing, inFlightLimit(model), take, options.signal)) {
-    await log.append(line);
-    measured.set(line.id, line);
-    tell();
-  }
+  const lines = await completeLog<Rollout, MeasuredLine>(path, {
+    schema: measuredSchema,
+    keyOf: ({ id }) => id,
+    items: rollouts,
+    make: (missing) => inFlight(missing, inFlightLimit(model), take, options.signal),
+    label: 'judging',
+    unit: 'answers',
+    onProgress: options.onProgress,
+  });
+  const measured = new Map(lines.map((line) => [line.id, line]));
   const of = (side: Rollout['side']): MeasuredLine[] =>
     rollouts.filter((rollout) => rollout.side === side).map((rollout) => measured.get(rollout.id)!);
   const calibration = calibrate({

@@ -13,7 +13,7 @@ import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Rollout } from '../rollout/rollout.ts';
 import type { Trait } from '../trait/trait.ts';
-import { openRunLog } from './run-folder.ts';
+import { completeLog } from './complete-log.ts';
 import { scaleJudge } from './scale.ts';
 
 /** Who scores: the model's own likelihood, or a judge that was opened (`openai:…`, `gguf:…`, `fn:…`). */
@@ -84,41 +84,29 @@ export async function scoreRollouts(
   }
   const judge = choice.forTrait(trait);
   const sided = rollouts.filter(({ side }) => side !== 'none'); // the usual answers only make a baseline
-  const { rows, log } = await openRunLog(
-    join(options.run, 'judgements.jsonl'),
-    judgedSchema,
-    (row) => `${row.judge}/${row.id}`,
-    isSettled,
-  );
-  await using _ = log;
-  const judgements = new Map<string, Judgement>();
-  for (const { judge: name, id, ...judgement } of rows)
-    if (name === judge.name) judgements.set(id, judgement);
-  const missing = sided.filter(({ id }) => !judgements.has(id));
-  const tell = (): void =>
-    options.onProgress?.({
-      label: `judging (${judge.name})`,
-      done: judgements.size,
-      total: sided.length,
-      unit: 'answers',
-    });
-  const ask = async (rollout: Rollout, signal: AbortSignal): Promise<JudgedLine> => ({
-    judge: judge.name,
-    id: rollout.id,
+  const items = sided.map((rollout) => ({ judge: judge.name, id: rollout.id, rollout }));
+  const ask = async (
+    { rollout, ...of }: (typeof items)[number],
+    signal: AbortSignal,
+  ): Promise<JudgedLine> => ({
+    ...of,
     ...(await judge.judge(rollout, signal)),
   });
-  tell();
-  let failed = 0;
-  for await (const line of inFlight(missing, JUDGING_IN_FLIGHT, ask, options.signal)) {
-    await log.append(line);
-    const { judge: _name, id, ...judgement } = line;
-    judgements.set(id, judgement);
-    if (!isSettled(judgement)) failed++;
-    tell();
-  }
+  const lines = await completeLog<(typeof items)[number], JudgedLine>(join(options.run, 'judgements.jsonl'), {
+    schema: judgedSchema,
+    keyOf: ({ judge: name, id }) => `${name}/${id}`,
+    counts: isSettled,
+    items,
+    make: (missing) => inFlight(missing, JUDGING_IN_FLIGHT, ask, options.signal),
+    label: `judging (${judge.name})`,
+    unit: 'answers',
+    onProgress: options.onProgress,
+  });
+  const failed = lines.filter((line) => !isSettled(line)).length;
   if (failed > 0)
     options.onNote?.(
       `${judge.name} failed on ${failed} of ${sided.length} answers: the same command asks again`,
     );
+  const judgements = new Map(lines.map(({ judge: _name, id, ...judgement }) => [id, judgement]));
   return { judge, judgements };
 }

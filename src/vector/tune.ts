@@ -7,8 +7,8 @@ import type { ChatModel } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Trait } from '../trait/trait.ts';
 import { chooseCoefficient, chooseLayer } from './choose.ts';
+import { completeLog } from './complete-log.ts';
 import { summarise, type Dose, type SteeredAnswer } from './dose.ts';
-import { openRunLog } from './run-folder.ts';
 import { isSettled } from './score.ts';
 import { addAt, cellKey, planSweep, sweep, type Steer, type SweepCell, type SweepOptions } from './sweep.ts';
 
@@ -81,21 +81,17 @@ export async function runGrid(
   cells: readonly SweepCell[],
   context: GridContext,
 ): Promise<SteeredAnswer[]> {
-  const { rows, log } = await openRunLog(path, steeredSchema, cellKey, isJudged);
-  await using _ = log;
-  const done = new Map(rows.map((row) => [cellKey(row), row]));
-  const missing = cells.filter((cell) => !done.has(cellKey(cell)));
-  let finished = cells.length - missing.length;
-  const tell = (): void =>
-    context.onProgress?.({ label, done: finished, total: cells.length, unit: 'answers' });
-  tell();
-  for await (const answer of sweep(model, steer, judges, missing, context)) {
-    await log.append(answer);
-    done.set(cellKey(answer), answer);
-    finished++;
-    tell();
-  }
-  return cells.map((cell) => ({ ...done.get(cellKey(cell))!, ...cell }));
+  const answers = await completeLog<SweepCell, SteeredAnswer>(path, {
+    schema: steeredSchema,
+    keyOf: cellKey,
+    counts: isJudged,
+    items: cells,
+    make: (missing) => sweep(model, steer, judges, missing, context),
+    label,
+    unit: 'answers',
+    onProgress: context.onProgress,
+  });
+  return cells.map((cell, i) => ({ ...answers[i]!, ...cell }));
 }
 
 /** By all of the judges. */

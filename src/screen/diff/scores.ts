@@ -12,7 +12,7 @@ import type { Progress } from '../../model/progress.ts';
 import { inFlightLimit } from '../../rollout/ask.ts';
 import type { Trait } from '../../trait/trait.ts';
 import { calibrationOf } from '../../vector/calibration-of.ts';
-import { openRunLog } from '../../vector/run-folder.ts';
+import { completeLog } from '../../vector/complete-log.ts';
 import { isSettled, JUDGING_IN_FLIGHT, type JudgeChoice } from '../../vector/score.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
 
@@ -76,37 +76,23 @@ export async function scoreAnswers(
   options: JudgingOptions,
 ): Promise<Map<string, Judgement>> {
   const judge = await judgeOf(choice, trait, vector, model, options);
-  const { rows, log } = await openRunLog(
-    join(options.run, 'scores.jsonl'),
-    lineSchema,
-    (row) => `${row.judge}/${row.trait_name}/${row.key}`,
-    isSettled,
-  );
-  await using _ = log;
-  const scores = new Map<string, Judgement>();
-  for (const { trait_name: name, judge: who, key, ...judgement } of rows)
-    if (name === trait.name && who === judge.name) scores.set(key, judgement);
-  const missing = answers.filter(({ key }) => !scores.has(key));
+  const items = answers.map((answer) => ({ trait_name: trait.name, judge: judge.name, ...answer }));
   const limit = model ? inFlightLimit(model) : JUDGING_IN_FLIGHT;
-  const ask = async ({ key, ...item }: AnswerToJudge, signal: AbortSignal): Promise<ScoreLine> => ({
-    trait_name: trait.name,
-    judge: judge.name,
-    key,
-    ...(await judge.judge(item, signal)),
+  const ask = async (
+    { trait_name, judge: name, key, ...item }: (typeof items)[number],
+    signal: AbortSignal,
+  ): Promise<ScoreLine> => ({ trait_name, judge: name, key, ...(await judge.judge(item, signal)) });
+  const lines = await completeLog<(typeof items)[number], ScoreLine>(join(options.run, 'scores.jsonl'), {
+    schema: lineSchema,
+    keyOf: ({ trait_name, judge: name, key }) => `${name}/${trait_name}/${key}`,
+    counts: isSettled,
+    items,
+    make: (missing) => inFlight(missing, limit, ask, options.signal),
+    label: `judging ${trait.name}`,
+    unit: 'answers',
+    onProgress: options.onProgress,
   });
-  let done = answers.length - missing.length;
-  for await (const line of inFlight(missing, limit, ask, options.signal)) {
-    await log.append(line);
-    const { trait_name: _name, judge: _judge, key, ...judgement } = line;
-    scores.set(key, judgement);
-    options.onProgress?.({
-      label: `judging ${trait.name}`,
-      done: ++done,
-      total: answers.length,
-      unit: 'answers',
-    });
-  }
-  return scores;
+  return new Map(lines.map(({ trait_name: _name, judge: _judge, key, ...judgement }) => [key, judgement]));
 }
 
 async function judgeOf(
