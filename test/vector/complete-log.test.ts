@@ -16,16 +16,14 @@ const schema = z.object({ id: z.string(), square: z.number().optional() }) as z.
 /** Squares in the reverse order; from `fails` on it fails. */
 function squares(fails?: string) {
   const made: string[] = [];
-  return {
-    made,
-    make: async function* (missing: readonly Row[]): AsyncGenerator<Row> {
-      for (const { id } of missing.toReversed()) {
-        if (id === fails) throw new Error(`no ${id}`);
-        made.push(id);
-        yield { id, square: Number(id) ** 2 };
-      }
-    },
+  const make = async function* (missing: readonly Row[]): AsyncGenerator<Row> {
+    for (const { id } of missing.toReversed()) {
+      if (id === fails) throw new Error(`no ${id}`);
+      made.push(id);
+      yield { id, square: Number(id) ** 2 };
+    }
   };
+  return { made, make };
 }
 
 function work(make: (missing: readonly Row[]) => AsyncIterable<Row>, told: Progress[] = []) {
