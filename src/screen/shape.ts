@@ -46,10 +46,11 @@ export function shapeOf(fields: Fields): Shape {
   );
 }
 
-/** Fields of a question, and of the answer beside it. */
+/** Fields of a question, and of the answer beside it. A run's own rows also hold `prompt`, as the model saw it. */
 const PAIRS = [
+  ['question', ['answer']],
   ['prompt', ['completion', 'response', 'answer']],
-  ['question', ['answer', 'response']],
+  ['question', ['response']],
 ] as const;
 
 function alpaca(fields: Fields): Shape {

@@ -21,6 +21,8 @@ test.each([
   [{ prompt: 'q', answer: 'a' }, one([user('q')], 'a')],
   [{ prompt: [user('q')], completion: [assistant('a')] }, one([user('q')], 'a')],
   [{ question: 'q', answer: 'a', messages: null }, one([user('q')], 'a')],
+  [{ question: 'q', prompt: '<|im_start|>user\nq', answer: 'a' }, one([user('q')], 'a')],
+  [{ prompt: 'p', response: 'a', question: 'q' }, one([user('p')], 'a')],
 ])('%j', (fields, expected) => {
   expect(shapeOf(fields)).toMatchObject(expected);
 }); // prettier-ignore
