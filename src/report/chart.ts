@@ -76,17 +76,29 @@ export function placesAxis(
     const last = shown.at(-1);
     if (last === undefined || (place - last) * perUnit >= tickRoom) shown.push(place);
   }
-  return Plot.axisX(shown, {
+  return bottomAxis(label, { places: shown, format });
+}
+
+/** A number line at the bottom with its label below; ticks as they fit, unless places are given. */
+export function bottomAxis(
+  label: string,
+  {
+    places,
+    format,
+  }: { places?: readonly number[] | undefined; format?: string | ((place: number) => string) } = {},
+): Plot.Markish {
+  const look: Plot.AxisXOptions = {
     tickSize: 4,
     tickPadding: 6,
-    tickFormat: format,
+    ...(format !== undefined && { tickFormat: format }),
     stroke: 'var(--rule)',
     fill: 'var(--muted)',
     label,
     labelAnchor: 'center',
     labelArrow: 'none',
     labelOffset: 40,
-  });
+  };
+  return places ? Plot.axisX(places, look) : Plot.axisX(look);
 }
 
 export interface FigureOptions {
@@ -104,28 +116,31 @@ export function figure({ picture, caption, head, rows }: FigureOptions): Html {
     <figcaption>${caption}</figcaption>
     <details class="numbers">
       <summary>The numbers</summary>
-      ${table(head, rows)}
+      <div class="scroll" tabindex="0" role="group" aria-label="Table of numbers">${table(head, rows)}</div>
     </details>
   </figure>`;
 }
 
+/** A table in the text of a page, as wide as it needs. */
+export function wideTable(name: string, head: readonly string[], rows: readonly (readonly string[])[]): Html {
+  return html`<div class="wide" tabindex="0" role="group" aria-label="${name}">${table(head, rows)}</div>`;
+}
+
 function table(head: readonly string[], rows: readonly (readonly string[])[]): Html {
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="Table of numbers">
-    <table>
-      <thead>
-        <tr>
-          ${head.map((cell) => html`<th scope="col">${cell}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          ([name, ...cells]) =>
-            html`<tr>
-              <th scope="row">${name}</th>
-              ${cells.map((cell) => html`<td>${cell}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
+  return html`<table>
+    <thead>
+      <tr>
+        ${head.map((cell) => html`<th scope="col">${cell}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        ([name, ...cells]) =>
+          html`<tr>
+            <th scope="row">${name}</th>
+            ${cells.map((cell) => html`<td>${cell}</td>`)}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
 }

@@ -5,7 +5,7 @@ import { version } from '../files/package-version.ts';
 import { writeWhole } from '../files/write-whole.ts';
 import type { DiffResult } from '../screen/diff/diff.ts';
 import type { VectorShift } from '../screen/diff/figures.ts';
-import { drawBoth, figure, pageWidth, type Drawing } from './chart.ts';
+import { bottomAxis, drawBoth, figure, pageWidth, wideTable, type Drawing } from './chart.ts';
 import { html, source, type Html, type Part } from './escape.ts';
 import { fixed, percent, plural, signed } from './format.ts';
 import { page, section, type Card } from './page.ts';
@@ -106,26 +106,7 @@ function answersPart(results: readonly DiffResult[]): Part {
   return section(
     'Answers',
     html`Of each model's own greedy answers to the prompts, pair by pair.`,
-    html`<div class="wide" tabindex="0" role="group" aria-label="Answers">
-      <table>
-        <thead>
-          <tr>
-            ${['Figure', 'Checkpoint', 'Base', 'Tuned', 'Change', '95 %', 'p'].map(
-              (cell) => html`<th scope="col">${cell}</th>`,
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          ${rows.map(
-            ([what, ...cells]) =>
-              html`<tr>
-                <th scope="row">${what}</th>
-                ${cells.map((cell) => html`<td>${cell}</td>`)}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>`,
+    wideTable('Answers', ['Figure', 'Checkpoint', 'Base', 'Tuned', 'Change', '95 %', 'p'], rows),
   );
 }
 
@@ -205,7 +186,7 @@ function layersDrawing(
     y: { nice: true },
     marks: [
       ...grid(),
-      bottomAxis('layer'),
+      bottomAxis('layer', { format: 'd' }),
       Plot.ruleX([chosen], { stroke: 'var(--muted)', strokeDasharray: '3 3' }),
       ...bands,
       Plot.dot(here, { x: 'layer', y: 'mean', r: 4, fill: colour }),
@@ -230,7 +211,10 @@ function trajectoryFigure(i: number, results: readonly DiffResult[]): Html {
       y: { nice: true },
       marks: [
         ...grid(),
-        bottomAxis(steps ? 'step' : 'checkpoint', steps ? undefined : points.map(({ x }) => x)),
+        bottomAxis(steps ? 'step' : 'checkpoint', {
+          places: steps ? undefined : points.map(({ x }) => x),
+          format: 'd',
+        }),
         Plot.ruleX(points, {
           x: 'x',
           y1: 'low',
@@ -267,21 +251,6 @@ function grid(): Plot.Markish[] {
     Plot.axisY({ ticks: 5, tickSize: 0, tickPadding: 8, label: null, fill: 'var(--muted)' }),
     Plot.ruleY([0], { stroke: 'var(--muted)' }),
   ];
-}
-
-function bottomAxis(label: string, ticks?: readonly number[]): Plot.Markish {
-  const look = {
-    tickSize: 4,
-    tickPadding: 6,
-    stroke: 'var(--rule)',
-    fill: 'var(--muted)',
-    label,
-    labelAnchor: 'center',
-    labelArrow: 'none',
-    labelOffset: 40,
-    tickFormat: 'd',
-  } as const;
-  return ticks ? Plot.axisX(ticks, look) : Plot.axisX(look);
 }
 
 function pValue(p: number): string {

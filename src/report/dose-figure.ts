@@ -55,7 +55,7 @@ function doseDrawing({ chosen }: ReportData, doses: readonly Dose[], width: numb
       ...valueAxis([0, 25, 50, 75, 100]),
       placesAxis(places, { domain, room, format: coefficient, label: 'steering coefficient' }),
       Plot.ruleX([0], { stroke: 'var(--muted)' }),
-      ...flags(recommended, (at) => ((at - domain[0]) / (domain[1] - domain[0])) * room),
+      ...flags(recommended, domain, room),
       ...curve(doses, 'coherence'),
       ...curve(doses, 'trait'),
       ...names(doses),
@@ -71,7 +71,8 @@ function around(places: readonly number[], airy: boolean): [number, number] {
 }
 
 /** The recommended line, and words above the plot that name it and the zero line, where there is room for both. */
-function flags(recommended: number | undefined, pixel: (coefficient: number) => number): Plot.Markish[] {
+function flags(recommended: number | undefined, domain: [number, number], room: number): Plot.Markish[] {
+  const pixel = (at: number): number => ((at - domain[0]) / (domain[1] - domain[0])) * room;
   const flag = (at: number, text: string, side: 'left' | 'right', fill: string): Plot.Markish =>
     Plot.text([text], {
       x: at,
@@ -85,13 +86,20 @@ function flags(recommended: number | undefined, pixel: (coefficient: number) => 
   const zeroSide = (recommended ?? 1) < 0 || zero + margins.marginLeft < flagRoom ? 'right' : 'left';
   if (recommended === undefined) return [flag(0, 'unsteered', zeroSide, 'var(--muted)')];
   const place = pixel(recommended);
-  const side = recommended < 0 && place + margins.marginLeft > flagRoom ? 'left' : 'right';
-  const apart = side !== zeroSide || Math.abs(place - zero) > flagRoom;
+  const outward = recommended < 0 || recommended === domain[1]; // at the right end the curves have their names
+  const side = outward && place + margins.marginLeft > flagRoom ? 'left' : 'right';
+  const [left, right] = [textSpan(zero, zeroSide), textSpan(place, side)].sort((a, b) => a[0] - b[0]);
+  const apart = left![1] <= right![0];
   return [
     ...(apart ? [flag(0, 'unsteered', zeroSide, 'var(--muted)')] : []),
     Plot.ruleX([recommended], { stroke: 'var(--trait)', strokeDasharray: '1.5 3.5', strokeWidth: 1.5 }),
     flag(recommended, 'recommended', side, 'var(--trait)'),
   ];
+}
+
+/** Pixels that a flag's words take. */
+function textSpan(at: number, side: 'left' | 'right'): [number, number] {
+  return side === 'left' ? [at - flagRoom, at] : [at, at + flagRoom];
 }
 
 /** Interval, line and points of one score; the two scores differ in colour, dash and shape. */

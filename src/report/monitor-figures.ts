@@ -4,7 +4,7 @@ import * as Plot from '@observablehq/plot';
 import { mainFigures, type MonitorEvaluation, type WatchResult } from '../monitor/evaluate.ts';
 import { calibrationBins, SHOWS_TRAIT } from '../monitor/figures.ts';
 import type { Point } from '../monitor/points.ts';
-import { drawBoth, figure, pageWidth, valueAxis, type Drawing } from './chart.ts';
+import { bottomAxis, drawBoth, figure, pageWidth, valueAxis, type Drawing } from './chart.ts';
 import { html, type Html } from './escape.ts';
 import { count, fixed, percent, sigma } from './format.ts';
 
@@ -85,19 +85,6 @@ function scatterDrawing(
     color: { type: 'identity' },
     symbol: { type: 'identity' } as never,
   };
-}
-
-function bottomAxis(label: string): Plot.Markish {
-  return Plot.axisX({
-    tickSize: 4,
-    tickPadding: 6,
-    stroke: 'var(--rule)',
-    fill: 'var(--muted)',
-    label,
-    labelAnchor: 'center',
-    labelArrow: 'none',
-    labelOffset: 40,
-  });
 }
 
 export function rocFigure(watch: WatchResult): Html {

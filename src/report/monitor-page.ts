@@ -5,6 +5,7 @@ import { writeWhole } from '../files/write-whole.ts';
 import type { Interval } from '../math/bootstrap.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import { mainFigures, type MonitorEvaluation, type WatchResult } from '../monitor/evaluate.ts';
+import { wideTable } from './chart.ts';
 import { html, source, type Html, type Part } from './escape.ts';
 import { fixed, percent, plural, sigma } from './format.ts';
 import { calibrationFigure, rocFigure, scatterFigure } from './monitor-figures.ts';
@@ -108,31 +109,19 @@ function watchPart(watch: WatchResult, evaluation: MonitorEvaluation): Part {
 }
 
 function conditionList(watch: WatchResult, { conditions }: MonitorEvaluation): Html {
-  return html`<div class="wide" tabindex="0" role="group" aria-label="Conditions">
-    <table>
-      <thead>
-        <tr>
-          ${['Condition', 'Projection', 'From neutral', 'Percentile', 'Trait', 'Coherence'].map(
-            (cell) => html`<th scope="col">${cell}</th>`,
-          )}
-        </tr>
-      </thead>
-      <tbody>
-        ${conditions.map(({ label, trait, coherence }, i) => {
-          const { projection, z, percentile } = watch.conditions[i]!;
-          const cells = [
-            fixed(projection, 2),
-            z === null ? '–' : sigma(z),
-            fixed(percentile),
-            fixed(trait.mean, 1),
-            fixed(coherence.mean, 1),
-          ];
-          return html`<tr>
-            <th scope="row">${label}</th>
-            ${cells.map((cell) => html`<td>${cell}</td>`)}
-          </tr>`;
-        })}
-      </tbody>
-    </table>
-  </div>`;
+  return wideTable(
+    'Conditions',
+    ['Condition', 'Projection', 'From neutral', 'Percentile', 'Trait', 'Coherence'],
+    conditions.map(({ label, trait, coherence }, i) => {
+      const { projection, z, percentile } = watch.conditions[i]!;
+      return [
+        label,
+        fixed(projection, 2),
+        z === null ? '–' : sigma(z),
+        fixed(percentile),
+        fixed(trait.mean, 1),
+        fixed(coherence.mean, 1),
+      ];
+    }),
+  );
 }

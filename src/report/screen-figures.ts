@@ -3,7 +3,7 @@
 import * as Plot from '@observablehq/plot';
 import type { Group } from '../screen/groups.ts';
 import type { TraitResult } from '../screen/result.ts';
-import { drawBoth, figure, pageWidth, type Drawing } from './chart.ts';
+import { bottomAxis, drawBoth, figure, pageWidth, type Drawing } from './chart.ts';
 import { html, type Html } from './escape.ts';
 import { count, percent, signed } from './format.ts';
 
@@ -48,16 +48,7 @@ function histogramDrawing(
     marks: [
       Plot.gridY({ stroke: 'var(--rule)', strokeOpacity: 1 }),
       Plot.axisY({ tickSize: 0, tickPadding: 10, label: null, fill: 'var(--muted)', ticks: 4 }),
-      Plot.axisX({
-        tickSize: 4,
-        tickPadding: 6,
-        stroke: 'var(--rule)',
-        fill: 'var(--muted)',
-        label: 'difference; shares in %',
-        labelAnchor: 'center',
-        labelArrow: 'none',
-        labelOffset: 40,
-      }),
+      bottomAxis('difference; shares in %'),
       Plot.rectY(bars, { x1: 'x1', x2: 'x2', y: 'y', fill: 'var(--trait)', fillOpacity: 0.6 }),
       ...(outline ? [Plot.lineY(outline, { x: 'x', y: 'y', stroke: 'var(--ink)', strokeWidth: 1.5 })] : []),
       ...(threshold === undefined

@@ -6,7 +6,7 @@ import { writeWhole } from '../files/write-whole.ts';
 import type { ModelIdentity } from '../model/chat-model.ts';
 import type { Dose } from '../vector/dose.ts';
 import type { Swept, SweptVariant } from '../vector/sweep-vector.ts';
-import type { CoefficientUnit } from '../vector/variants.ts';
+import type { CoefficientUnit, Variant } from '../vector/variants.ts';
 import { drawBoth, figure, pageWidth, type Drawing } from './chart.ts';
 import { interval } from './dose-figure.ts';
 import { html, source, type Html } from './escape.ts';
@@ -40,7 +40,7 @@ export function renderSweep({ trait, model, judge, unit, swept }: SweepPageData)
       main: swept.variants.map((variant) =>
         section(
           variant.name === '' ? 'The usual way' : variant.name,
-          html`${variant.coefficient === undefined ? 'No positive coefficient keeps the answers coherent.' : `Best at layer ${variant.layer}, coefficient ${coefficient(variant.coefficient)}: ${variant.why}.`}`,
+          chosenText(variant),
           variantFigure(variant, swept.unsteered),
         ),
       ),
@@ -48,7 +48,20 @@ export function renderSweep({ trait, model, judge, unit, swept }: SweepPageData)
   );
 }
 
-function variantFigure({ steered }: SweptVariant, unsteered: Dose): Html {
+function chosenText({ variant, layer, coefficient: best, why }: SweptVariant): string {
+  if (best === undefined) return 'No positive coefficient keeps the answers coherent.';
+  const place = isEverywhere(variant) ? 'all layers' : `layer ${layer}`;
+  return `Best at ${place}, coefficient ${coefficient(best)}: ${why}.`;
+}
+
+/** Its only row is one of all layers, whichever it is noted at. */
+function isEverywhere({ spread }: Variant): boolean {
+  return spread === 'incremental';
+}
+
+function variantFigure({ steered, variant }: SweptVariant, unsteered: Dose): Html {
+  const everywhere = isEverywhere(variant);
+  const rowOf = ({ layer }: Dose): string => (everywhere ? 'all layers' : `layer ${layer}`);
   const layers = [...new Set(steered.map(({ layer }) => layer))].sort((a, b) => a - b);
   const cells = [...steered, ...layers.map((layer) => ({ ...unsteered, layer }))];
   const sorted = cells.sort((a, b) => a.layer - b.layer || a.coefficient - b.coefficient);
@@ -56,12 +69,14 @@ function variantFigure({ steered }: SweptVariant, unsteered: Dose): Html {
     picture: html`${(['trait', 'coherence'] as const).map(
       (score) =>
         html`<p class="panel-title"><b>${score}</b> <span>0–100, mean</span></p>
-          ${drawBoth(pageWidth, (width) => heatDrawing(sorted, score, width))}`,
+          ${drawBoth(pageWidth, (width) => heatDrawing(sorted, score, rowOf, width))}`,
     )}`,
-    caption: html`Rows are layers, columns coefficients; unsteered answers are the same in every row.`,
+    caption: everywhere
+      ? html`Increments at every layer, columns coefficients.`
+      : html`Rows are layers, columns coefficients; unsteered answers are the same in every row.`,
     head: ['Layer', 'Coefficient', 'Trait', '95 %', 'Coherence', '95 %'],
     rows: sorted.map((dose) => [
-      String(dose.layer),
+      everywhere ? 'all' : String(dose.layer),
       coefficient(dose.coefficient),
       fixed(dose.trait.mean, 1),
       interval(dose.trait),
@@ -74,24 +89,29 @@ function variantFigure({ steered }: SweptVariant, unsteered: Dose): Html {
 const rowHeight = 34;
 const margins = { marginLeft: 62, marginRight: 8, marginTop: 8, marginBottom: 40 };
 
-function heatDrawing(cells: readonly Dose[], score: 'trait' | 'coherence', width: number): Drawing {
-  const layers = [...new Set(cells.map(({ layer }) => layer))];
+function heatDrawing(
+  cells: readonly Dose[],
+  score: 'trait' | 'coherence',
+  rowOf: (dose: Dose) => string,
+  width: number,
+): Drawing {
+  const rows = [...new Set(cells.map(rowOf))];
   const words = cells.map(
-    (dose) => `layer ${dose.layer} at ${coefficient(dose.coefficient)} ${fixed(dose[score].mean)}`,
+    (dose) => `${rowOf(dose)} at ${coefficient(dose.coefficient)} ${fixed(dose[score].mean)}`,
   );
   const place = {
     x: (dose: Dose) => coefficient(dose.coefficient),
-    y: (dose: Dose) => `layer ${dose.layer}`,
+    y: rowOf,
   };
   return {
     description: `${score} by layer and coefficient: ${words.join('; ')}.`,
     width,
-    height: layers.length * rowHeight + margins.marginTop + margins.marginBottom,
+    height: rows.length * rowHeight + margins.marginTop + margins.marginBottom,
     ...margins,
     x: { type: 'band', domain: [...new Set(cells.map(place.x))], label: null, tickSize: 0, padding: 0.04 },
     y: {
       type: 'band',
-      domain: layers.map((layer) => `layer ${layer}`),
+      domain: rows,
       label: null,
       tickSize: 0,
       padding: 0.06,
