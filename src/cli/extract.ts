@@ -17,6 +17,7 @@ import { extractGiven } from '../vector/extract-given.ts';
 import type { Scoring } from '../vector/capability.ts';
 import { readCapability } from '../vector/capability-items.ts';
 import { answersOfEvidence } from '../vector/evidence/gather.ts';
+import { REFUSAL_ANSWERS } from '../vector/evidence/refusal-direction.ts';
 import { verdictLine } from '../vector/evidence/verdict.ts';
 import { usualSizes } from '../vector/usual-sizes.ts';
 import { describe } from './kit/help.ts';
@@ -220,7 +221,10 @@ export function costLine(trait: Trait, { questions, samples, tune, evidence }: E
   const steered =
     (2 * tune.layers.length + 1) * tune.layerQuestions * tune.samples +
     new Set([...tune.coefficients, 0]).size * tune.questions * tune.samples;
-  const proof = evidence > 0 ? `, ${answersOfEvidence(evidence)} as evidence` : '';
+  const proof =
+    evidence > 0
+      ? `, ${answersOfEvidence(evidence)} as evidence (once for each model ${REFUSAL_ANSWERS} more)`
+      : '';
   return `${asked} answers to find it, up to ${steered} steered ones to choose layer and coefficient${proof}`;
 }
 

@@ -348,7 +348,7 @@ function steps(session: Session): {
 }
 
 /** badLimit('2%') = { share: 0.02, least: 0 } */
-export function badLimit(text: string): BadLimit {
+function badLimit(text: string): BadLimit {
   const [, amount, percent] = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim()) ?? [];
   if (amount === undefined || (percent === '' && amount.includes('.')))
     throw new InvalidArgumentError('Expected a number of rows, or a share as in 2%.');

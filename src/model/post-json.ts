@@ -41,7 +41,7 @@ const MAX_PAUSE_MS = 600_000;
 const MAX_WAITS = 100;
 
 /** The server understood and said no: asking again would bring the same. The cause of a PersonaError. */
-export class ServerRefusal extends Error {
+class ServerRefusal extends Error {
   readonly status: number;
   /** what it said, secrets taken out */
   readonly said: string;

@@ -17,7 +17,7 @@ export interface Sample extends Turn {
 export type BadLimit = { count: number } | { share: number; least: number };
 
 /** One row in a thousand is the dirt of real data; fewer than ten say nothing of a file. */
-export const USUAL_BAD_LIMIT: BadLimit = { share: 0.001, least: 10 };
+const USUAL_BAD_LIMIT: BadLimit = { share: 0.001, least: 10 };
 
 export interface SampleOptions {
   /** of a conversation, its last answer or each. @default 'last' */

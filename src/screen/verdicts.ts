@@ -7,7 +7,7 @@ import type { ScreenResult, TraitResult } from './result.ts';
 
 /** Figures of a screening that gates may ask for. */
 const PERCENTS = Array.from({ length: 99 }, (_, i) => `p${i + 1}`);
-export const FIGURES: readonly string[] = ['n', 'mean', 'min', 'max', 'share', ...PERCENTS];
+const FIGURES: readonly string[] = ['n', 'mean', 'min', 'max', 'share', ...PERCENTS];
 
 /** `sd` counts in the reference's spread from its mean; without one in the set's own, from a difference of 0. */
 export function gateFigures({ traits, all, against }: ScreenResult): Record<string, GateFigures> {

@@ -41,7 +41,7 @@ export function loggedOf(
 }
 
 /** The lines that are there now, not those that come while it is read. */
-export async function* readLogged(path: string): AsyncGenerator<Logged> {
+async function* readLogged(path: string): AsyncGenerator<Logged> {
   const { size } = await stat(path);
   if (size === 0) return;
   const bytes = createReadStream(path, { end: size - 1 });

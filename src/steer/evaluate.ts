@@ -39,7 +39,7 @@ export interface EvaluationRow extends Judgement {
   others?: Record<string, Judgement>;
 }
 
-export const evaluationRowSchema = z.object({
+const evaluationRowSchema = z.object({
   setting: z.string(),
   questionId: z.string(),
   questionIndex: z.int(),

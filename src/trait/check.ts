@@ -62,9 +62,9 @@ export const PAIR_COUNT = 5;
 /** in each of the two question sets */
 export const QUESTION_COUNT = 20;
 /** The longer text of a pair has at most this many times the characters of the shorter. */
-export const MAX_PAIR_LENGTH_RATIO = 1.25;
+const MAX_PAIR_LENGTH_RATIO = 1.25;
 /** The same over a whole side, where chance differences between the pairs should have evened out. */
-export const MAX_SIDE_LENGTH_RATIO = 1.15;
+const MAX_SIDE_LENGTH_RATIO = 1.15;
 
 const SIDES = ['pos', 'neg'] as const;
 const QUESTION_SETS = ['questions', 'evaluation'] as const;

@@ -60,13 +60,6 @@ export function increments(v: Float32Array, width: number): Float32Array {
   return Float32Array.from(v, (x, i) => (i < width ? x : x - v[i - width]!));
 }
 
-/** The running sum over layers: what `increments` took apart. */
-export function accumulated(v: Float32Array, width: number): Float32Array {
-  const sum = Float64Array.from(v);
-  for (let i = width; i < sum.length; i++) sum[i]! += sum[i - width]!;
-  return Float32Array.from(sum);
-}
-
 function rowOf(v: Float32Array, b: number, width: number): Float32Array {
   return v.subarray(b * width, (b + 1) * width);
 }

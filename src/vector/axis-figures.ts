@@ -44,7 +44,7 @@ export interface AxisQuality {
 }
 
 /** The percentiles that the source tried (paper §13.3). */
-export const PERCENTILES = [1, 25, 50, 75] as const;
+const PERCENTILES = [1, 25, 50, 75] as const;
 const SHARE = 0.7;
 /** What the cosine of first component and axis was at least, in all layers of the source's three models (paper §13.3). */
 export const USUAL_COSINE = 0.6;

@@ -30,7 +30,7 @@ const judgedSchema: z.ZodType<JudgedRole> = z.intersection(
 export const IN_ROLE_ABOVE = 0;
 
 /** Whether an answer counts: usual ones always, those of a role when they are in it. */
-export function countsAs({ role, answer, inRole: likelier }: JudgedRole): boolean {
+function countsAs({ role, answer, inRole: likelier }: JudgedRole): boolean {
   return answer !== '' && (role === null || (likelier !== null && likelier > IN_ROLE_ABOVE));
 }
 

@@ -11,7 +11,7 @@ import { PersonaError } from '../errors.ts';
 import type { Dose } from './dose.ts';
 
 /** Share of the unsteered coherence that steering must keep. */
-export const COHERENCE_BAR = 0.75;
+const COHERENCE_BAR = 0.75;
 
 export interface LayerChoice {
   layer: number;

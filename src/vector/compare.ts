@@ -43,7 +43,7 @@ export function cosineAt(a: PersonaVector, b: PersonaVector, layer: number): num
   return Number.isNaN(value) ? null : value;
 }
 
-export function bandAt(a: PersonaVector, b: PersonaVector, layer: number): Band {
+function bandAt(a: PersonaVector, b: PersonaVector, layer: number): Band {
   const [sdA, sdB] = [nullSd(a, layer), nullSd(b, layer)];
   return sdA === undefined || sdB === undefined
     ? { half: TWO_SIDED_95 / Math.sqrt(a.model.width), by: 'isotropic' }

@@ -17,7 +17,7 @@ export interface FilterOptions {
   paired?: boolean;
 }
 
-export const DROP_REASONS = [
+const DROP_REASONS = [
   'no score',
   'trait too weak',
   'trait too strong',

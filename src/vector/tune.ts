@@ -51,7 +51,7 @@ export const judgementSchema: z.ZodObject<{
   reason: z.string().optional(),
 });
 
-export const steeredSchema = z.object({
+const steeredSchema = z.object({
   variant: z.string().optional(),
   layer: z.int(),
   coefficient: z.number(),

@@ -52,7 +52,9 @@ test('the document, the files, the words, and the page', async () => {
   });
   expect(stderr).toMatch(/^planted in planted \(.*CPU.*\); rows go to runs\/planted-planted$/m);
 
-  expect(stderr).toMatch(/^22 answers to find it, up to \d+ steered ones .*, 34 as evidence$/m);
+  expect(stderr).toMatch(
+    /^22 answers to find it, up to \d+ steered ones .*, 34 as evidence \(once for each model 32 more\)$/m,
+  );
 
   const vector = await readVector(join(cwd, 'out', 'mine.gguf'));
   expect(vector).toEqual(await readVector(join(cwd, run, 'vector.gguf')));

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dot, norm } from '../../src/math/vector.ts';
 import {
-  accumulated,
   along,
   away,
   increments,
@@ -11,6 +10,7 @@ import {
   weightedSum,
   withLengths,
 } from '../../src/vector/algebra.ts';
+import { accumulated } from '../support/accumulated.ts';
 
 const WIDTH = 6;
 const LAYERS = 3;

@@ -68,7 +68,7 @@ function escaped(character: string): string {
 }
 
 /** A character as grammar text that means the same within and without brackets. */
-export function codePoint(character: string): string {
+function codePoint(character: string): string {
   if (/^[A-Za-z0-9]$/.test(character)) return character;
   const code = character.codePointAt(0)!.toString(16);
   return code.length > 4 ? `\\U${code.padStart(8, '0')}` : `\\u${code.padStart(4, '0')}`;
