@@ -1,0 +1,107 @@
+/**
+ * LoRA factors (Hu et al., arXiv 2106.09685): beside a frozen matrix W a product of two thin ones, W x + s·B A x. Here
+ * with their gradients, in the device's memory. Matrices that read the same input (query, key and value; gate and up)
+ * have their A in one tensor, rank by rank, so that the input is multiplied once.
+ */
+
+import type { Buffer, Context, Tensor } from '../ggml.ts';
+import { targetShape, type Architecture, type Target } from './architecture.ts';
+import type { TrainingBackend } from './backend.ts';
+
+/** Matrices of a block that read the same input. */
+export const GROUPS: readonly (readonly Target[])[] = [
+  ['attn_q', 'attn_k', 'attn_v'],
+  ['attn_output'],
+  ['ffn_gate', 'ffn_up'],
+  ['ffn_down'],
+];
+
+export interface FactorsOptions {
+  rank: number;
+  targets: readonly Target[];
+}
+
+export interface FactorTensor {
+  /** numbers */
+  length: number;
+  value: Tensor;
+  gradient: Tensor;
+}
+
+/** The factors of a group's matrices that have some. */
+export interface GroupFactors {
+  targets: Target[];
+  /** [inputs, targets × rank] */
+  a: FactorTensor;
+  /** by target, [rank, outputs] */
+  b: Map<Target, FactorTensor>;
+}
+
+/** Owns the factors' memory. */
+export class Factors implements Disposable {
+  readonly rank: number;
+  /** by block, then by the place of the group in GROUPS; undefined where none of its matrices has factors */
+  readonly blocks: (GroupFactors | undefined)[][];
+  /** all tensors in a fixed order */
+  readonly all: FactorTensor[] = [];
+  readonly bytes: number;
+
+  readonly #backend: TrainingBackend;
+  readonly #ctx: Context;
+  readonly #buffer: Buffer;
+
+  constructor(backend: TrainingBackend, architecture: Architecture, { rank, targets }: FactorsOptions) {
+    this.#backend = backend;
+    this.rank = rank;
+    const { ggml } = backend;
+    const count = architecture.layers * (GROUPS.length + targets.length) * 2;
+    this.#ctx = ggml.ggml_init({
+      mem_size: count * Number(ggml.ggml_tensor_overhead()),
+      mem_buffer: null,
+      no_alloc: true,
+    });
+    const make = (inputs: number, outputs: number): FactorTensor => {
+      const tensor = (): Tensor => ggml.ggml_new_tensor_2d(this.#ctx, 0, inputs, outputs);
+      const made = { length: inputs * outputs, value: tensor(), gradient: tensor() };
+      this.all.push(made);
+      return made;
+    };
+    this.blocks = Array.from({ length: architecture.layers }, () =>
+      GROUPS.map((group) => {
+        const chosen = group.filter((target) => targets.includes(target));
+        if (chosen.length === 0) return undefined;
+        const { inputs } = targetShape(architecture, chosen[0]!);
+        return {
+          targets: chosen,
+          a: make(inputs, rank * chosen.length),
+          b: new Map(
+            chosen.map((target) => [target, make(rank, targetShape(architecture, target).outputs)] as const),
+          ),
+        };
+      }),
+    );
+    this.#buffer = backend.allocate(this.#ctx);
+    this.bytes = Number(ggml.ggml_backend_buffer_get_size(this.#buffer));
+  }
+
+  read(tensor: FactorTensor): { value: Float32Array; gradient: Float32Array } {
+    return {
+      value: this.#backend.read(tensor.value, tensor.length),
+      gradient: this.#backend.read(tensor.gradient, tensor.length),
+    };
+  }
+
+  write(tensor: FactorTensor, value: Float32Array): void {
+    this.#backend.write(tensor.value, value);
+  }
+
+  clearGradients(): void {
+    for (const { gradient, length } of this.all)
+      this.#backend.ggml.ggml_backend_tensor_memset(gradient, 0, 0, length * 4);
+  }
+
+  [Symbol.dispose](): void {
+    this.#backend.ggml.ggml_backend_buffer_free(this.#buffer);
+    this.#backend.ggml.ggml_free(this.#ctx);
+  }
+}
