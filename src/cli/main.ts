@@ -24,6 +24,7 @@ export const VERBS: Readonly<Record<string, () => Promise<Register>>> = {
   project: async () => (await import('./project.ts')).registerProject,
   diff: async () => (await import('./diff.ts')).registerDiff,
   screen: async () => (await import('./screen.ts')).registerScreen,
+  train: async () => (await import('./train.ts')).registerTrain,
   eval: async () => (await import('./eval.ts')).registerEval,
   judge: async () => (await import('./judge.ts')).registerJudge,
   policy: async () => (await import('./policy.ts')).registerPolicy,

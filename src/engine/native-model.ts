@@ -4,11 +4,10 @@
  */
 
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { PersonaError } from '../errors.ts';
 import { setAdapters } from './adapters.ts';
 import { openNative, registerProgressCallback, unregister, view, type Native, type Pointer } from './ffi.ts';
-import { Pace } from './pace.ts';
+import { defaultThreads, Pace } from './pace.ts';
 import { LAYER_INPUT_ARCHITECTURES } from './layer-input.ts';
 import type { EngineOptions, ModelInfo } from './request.ts';
 
@@ -377,10 +376,4 @@ function checkOptions(options: EngineOptions): void {
   whole('context', options.context, MAX_CONTEXT);
   whole('batch', options.batch, MAX_CONTEXT);
   whole('threads', options.threads, MAX_THREADS);
-}
-
-/** Hyper-threads share one vector unit; half of the logical cores is the usual best above four. */
-function defaultThreads(): number {
-  const logical = availableParallelism();
-  return logical <= 4 ? logical : Math.ceil(logical / 2);
 }

@@ -5,6 +5,8 @@
  * short, fewer threads compute, and from time to time the full number is tried again.
  */
 
+import { availableParallelism } from 'node:os';
+
 /** Below this share of threads × time some thread was kept from running; spinning threads reach 0.95 and more. */
 const CROWDED = 0.8;
 /** Judged over at least so much computing, ms: long enough for some switches of the processor. */
@@ -78,4 +80,10 @@ export class Pace {
     this.#wall = 0;
     this.#cpu = 0;
   }
+}
+
+/** Hyper-threads share one vector unit; half of the logical cores is the usual best above four. */
+export function defaultThreads(): number {
+  const logical = availableParallelism();
+  return logical <= 4 ? logical : Math.ceil(logical / 2);
 }

@@ -6,7 +6,7 @@
 
 import type { Buffer, Context, Tensor } from '../ggml.ts';
 import { targetShape, type Architecture, type Target } from './architecture.ts';
-import type { TrainingBackend } from './backend.ts';
+import { TYPE, type TrainingBackend } from './backend.ts';
 
 /** Matrices of a block that read the same input. */
 export const GROUPS: readonly (readonly Target[])[] = [
@@ -19,6 +19,34 @@ export const GROUPS: readonly (readonly Target[])[] = [
 export interface FactorsOptions {
   rank: number;
   targets: readonly Target[];
+}
+
+/** One tensor of factors: the A of a group's matrices, or the B of one. */
+export type FactorPlace = { block: number; group: number; inputs: number; outputs: number } & (
+  | { kind: 'a'; targets: Target[] }
+  | { kind: 'b'; target: Target }
+);
+
+/** The factors' tensors in the order in which they are kept everywhere. Shapes [inputs, outputs]. */
+export function factorPlaces(architecture: Architecture, { rank, targets }: FactorsOptions): FactorPlace[] {
+  return Array.from({ length: architecture.layers }, (_, block) =>
+    GROUPS.flatMap((all, group): FactorPlace[] => {
+      const chosen = all.filter((target) => targets.includes(target));
+      if (chosen.length === 0) return [];
+      const { inputs } = targetShape(architecture, chosen[0]!);
+      return [
+        { kind: 'a', block, group, targets: chosen, inputs, outputs: rank * chosen.length },
+        ...chosen.map((target) => ({
+          kind: 'b' as const,
+          block,
+          group,
+          target,
+          inputs: rank,
+          outputs: targetShape(architecture, target).outputs,
+        })),
+      ];
+    }),
+  ).flat();
 }
 
 export interface FactorTensor {
@@ -54,32 +82,22 @@ export class Factors implements Disposable {
     this.#backend = backend;
     this.rank = rank;
     const { ggml } = backend;
-    const count = architecture.layers * (GROUPS.length + targets.length) * 2;
+    const places = factorPlaces(architecture, { rank, targets });
     this.#ctx = ggml.ggml_init({
-      mem_size: count * Number(ggml.ggml_tensor_overhead()),
+      mem_size: (places.length * 2 + 1) * Number(ggml.ggml_tensor_overhead()),
       mem_buffer: null,
       no_alloc: true,
     });
-    const make = (inputs: number, outputs: number): FactorTensor => {
-      const tensor = (): Tensor => ggml.ggml_new_tensor_2d(this.#ctx, 0, inputs, outputs);
+    this.blocks = Array.from({ length: architecture.layers }, () => GROUPS.map(() => undefined));
+    for (const place of places) {
+      const { inputs, outputs } = place;
+      const tensor = (): Tensor => ggml.ggml_new_tensor_2d(this.#ctx, TYPE.f32, inputs, outputs);
       const made = { length: inputs * outputs, value: tensor(), gradient: tensor() };
       this.all.push(made);
-      return made;
-    };
-    this.blocks = Array.from({ length: architecture.layers }, () =>
-      GROUPS.map((group) => {
-        const chosen = group.filter((target) => targets.includes(target));
-        if (chosen.length === 0) return undefined;
-        const { inputs } = targetShape(architecture, chosen[0]!);
-        return {
-          targets: chosen,
-          a: make(inputs, rank * chosen.length),
-          b: new Map(
-            chosen.map((target) => [target, make(rank, targetShape(architecture, target).outputs)] as const),
-          ),
-        };
-      }),
-    );
+      const block = this.blocks[place.block]!;
+      if (place.kind === 'a') block[place.group] = { targets: place.targets, a: made, b: new Map() };
+      else block[place.group]!.b.set(place.target, made);
+    }
     this.#buffer = backend.allocate(this.#ctx);
     this.bytes = Number(ggml.ggml_backend_buffer_get_size(this.#buffer));
   }

@@ -1,0 +1,114 @@
+/** A training run for people: what is about to be done, what is watched, and what came of it. */
+
+import type { CanaryReading } from '../../train/job.ts';
+import type { TrainEvent, TrainLook, TrainPlan, TrainResult, WatchedShift } from '../../train/train.ts';
+import { table } from './table.ts';
+import { bytes, count } from './text.ts';
+
+export function planText({ recipe, steps, model, counts, applied, notes }: TrainPlan): string {
+  const { rows, held, cut, tooLong, tokens, learnt } = counts;
+  const edits = applied.map(
+    ({ op, layer, coefficient, vector, norm }) =>
+      `${op === 'ablate' ? 'removed' : 'added'} while training: ${vector}${coefficient === undefined ? '' : ` × ${round(coefficient)}`} at layer ${layer}${op === 'ablate' ? '' : `, ${round(Math.abs(coefficient ?? 1) * norm)} long`}`,
+  );
+  const shown = edits.length > 4 ? [...edits.slice(0, 3), `… at ${edits.length} layers in all`] : edits;
+  return [
+    ...notes,
+    `${model.name}: ${count(rows)} rows, ${count(tokens)} tokens, ${count(learnt)} of them learnt; held out: ${held === 0 ? 'none' : count(held)}`,
+    ...(cut > 0 ? [`${count(cut)} rows are longer than ${recipe.maxLength} tokens and were cut`] : []),
+    ...(tooLong.length > 0
+      ? [
+          `${count(tooLong.length)} rows were left out, their prompt fills ${recipe.maxLength} tokens: ${tooLong.slice(0, 3).join(', ')}${tooLong.length > 3 ? ', …' : ''}`,
+        ]
+      : []),
+    ...shown,
+    `${count(steps)} steps of ${recipe.batch} rows; rank ${recipe.rank}, alpha ${recipe.alpha}${recipe.rslora ? ' (rsLoRA)' : ''}, learning rate ${recipe.learningRate} ${recipe.schedule}`,
+  ].join('\n');
+}
+
+export function loadedText(event: Extract<TrainEvent, { type: 'loaded' }>): string {
+  const { weightBytes, transposedBytes, parameters, factorBytes } = event;
+  return `weights ${bytes(weightBytes)}, ${bytes(transposedBytes)} of them transposed copies for the gradients; ${count(parameters)} numbers are trained (${bytes(factorBytes)} with their gradients)`;
+}
+
+export function canaryText(readings: readonly CanaryReading[]): string {
+  const off = readings.map(({ op, expected, got }) =>
+    op === 'add' ? Math.abs(got - expected) / expected : Math.abs(got),
+  );
+  return `canary: the edits of ${readings.length === 1 ? 'one layer' : `${readings.length} layers`} reach the model (${(Math.max(...off) * 100).toFixed(2)} % off at most)`;
+}
+
+/** One line: each watched direction, from what it was to what it is. */
+export function lookText({ step, shifts, heldLoss }: TrainLook): string {
+  const parts = byName(shifts).map(
+    ([name, sets]) =>
+      `${name} ${sets.map(({ now, shift, sd }) => `${round(now)} (${signed(shift / sd)} sd)`).join(', own prompts ')}`,
+  );
+  const held = heldLoss === undefined ? [] : [`held-out loss ${heldLoss.toFixed(3)}`];
+  return `step ${step}: ${[...parts, ...held].join(' · ') || 'nothing is watched'}`;
+}
+
+function byName(shifts: readonly WatchedShift[]): [string, WatchedShift[]][] {
+  const names = [...new Set(shifts.map(({ name }) => name))];
+  return names.map((name) => [name, shifts.filter((shift) => shift.name === name)]);
+}
+
+export function trainedText(
+  { last, loss, step, steps, stopped, passBytes, residentBytes }: TrainResult,
+  { output, folder, failed }: { output: string; folder: string; failed: string | undefined },
+): string {
+  const rows = (last?.shifts ?? []).map(({ name, layer, prompts, base, now, shift, interval, sd }) => [
+    `${name} at ${layer}`,
+    prompts,
+    round(base),
+    round(now),
+    signed(shift),
+    `${signed(interval.low)} … ${signed(interval.high)}`,
+    signed(shift / sd),
+  ]);
+  return [
+    ...(rows.length > 0
+      ? [table(['watched', 'prompts', 'before', 'now', 'shift', '95 %', 'in sd'], rows), '']
+      : []),
+    `loss ${loss.toFixed(3)} over the last steps${last?.heldLoss === undefined ? '' : `, ${last.heldLoss.toFixed(3)} on what was held out`}`,
+    `memory: ${bytes(passBytes)} for a pass, ${bytes(residentBytes)} in all`,
+    ...(failed === undefined ? [] : [`stopped after step ${step} of ${steps}: ${failed}`]),
+    ...(stopped === 'signal'
+      ? [`stopped after step ${step} of ${steps}; run the same command to go on`]
+      : []),
+    `adapter: ${output}`,
+    `run: ${folder}`,
+    ...(stopped === undefined ? [`use it: persona chat --lora ${output}`] : []),
+  ].join('\n');
+}
+
+export function trainedJson(
+  { first, last, loss, step, steps, stopped, plan }: TrainResult,
+  output: string,
+  folder: string,
+  failed: string | undefined,
+): unknown {
+  return {
+    adapter: output,
+    run: folder,
+    model: plan.model.name,
+    step,
+    steps,
+    ...(stopped && { stopped }),
+    ...(failed !== undefined && { gate: failed }),
+    loss,
+    ...(last?.heldLoss !== undefined && { heldLoss: { before: first?.heldLoss, now: last.heldLoss } }),
+    steering: plan.applied,
+    watched: last?.shifts ?? [],
+    rows: plan.counts.rows,
+    held: plan.counts.held,
+  };
+}
+
+function round(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '−' : '+'}${round(Math.abs(value))}`;
+}

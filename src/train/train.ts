@@ -1,0 +1,254 @@
+/**
+ * Fine-tuning with LoRA while a trait's vector is in the residual stream, so that the weights need not learn the trait
+ * from data that carries it (paper §5); watched all the way, and stopped where it goes too far.
+ */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { PersonaError } from '../errors.ts';
+import { openJsonl, readJsonl } from '../files/jsonl.ts';
+import { writeWhole } from '../files/write-whole.ts';
+import { meanInterval, type MeanInterval } from '../math/mean-interval.ts';
+import { deviation, mean } from '../math/statistics.ts';
+import { checkGate, type Gate, type GateFigures } from '../screen/gate.ts';
+import type { Adapter } from './adapter.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import { factorPlaces } from '../engine/training/factors.ts';
+import { CHECKPOINT, type CanaryReading, type Look, type StepDone } from './job.ts';
+import { logPath, planTraining, type TrainOptions, type TrainPlan } from './plan.ts';
+import { runJob } from './process.ts';
+import { adapterOf } from './trained.ts';
+
+export type { TrainOptions, TrainPlan } from './plan.ts';
+
+/** How far a watched direction moved, over the prompts of one set. */
+export interface WatchedShift {
+  name: string;
+  layer: number;
+  /** set of prompts */
+  prompts: string;
+  /** mean projection before training, and now; units of activation norm */
+  base: number;
+  now: number;
+  shift: number;
+  /** 95 % of the mean shift, over the prompts */
+  interval: MeanInterval;
+  /** of the base's projections over the prompts: what `sd` counts in */
+  sd: number;
+}
+
+export interface TrainLook {
+  step: number;
+  shifts: WatchedShift[];
+  /** undefined where nothing is held out */
+  heldLoss: number | undefined;
+}
+
+export type TrainEvent =
+  | { type: 'planned'; plan: TrainPlan }
+  | {
+      type: 'loaded';
+      weightBytes: number;
+      transposedBytes: number;
+      factorBytes: number;
+      parameters: number;
+      seconds: number;
+    }
+  | { type: 'canary'; readings: CanaryReading[] }
+  | { type: 'resumed'; step: number }
+  | ({ type: 'step' } & StepDone)
+  | ({ type: 'look' } & TrainLook)
+  | { type: 'saved'; step: number }
+  | { type: 'gate'; gate: Gate; text: string }
+  | { type: 'done'; result: TrainResult };
+
+export interface TrainResult {
+  adapter: Adapter;
+  step: number;
+  steps: number;
+  /** a gate was not met, or somebody stopped it */
+  stopped: 'gate' | 'signal' | undefined;
+  /** before and at the end */
+  first: TrainLook | undefined;
+  last: TrainLook | undefined;
+  /** mean loss of the last tenth of the steps */
+  loss: number;
+  /** bytes: largest memory of a pass, and of the whole process at the end */
+  passBytes: number;
+  residentBytes: number;
+  plan: TrainPlan;
+}
+
+/** A line of train.jsonl. */
+type Line = ({ kind: 'step' } & StepDone) | ({ kind: 'look' } & Look);
+
+const lineSchema = z.looseObject({
+  kind: z.enum(['step', 'look']),
+  step: z.int(),
+}) as unknown as z.ZodType<Line>;
+
+/** Share of the steps whose mean loss is told as the last. */
+const LAST_SHARE = 0.1;
+
+/**
+ * Trains, and goes on where a killed run with the same settings was.
+ *
+ *     for await (const event of train({ data: ['data.jsonl'], run: 'runs/mine', steer: [parseSpec('evil=3')] }))
+ *       if (event.type === 'step') console.log(event.step, event.loss);
+ *
+ * The last event is `done`. An aborted signal ends it after the step under way, with what there is; so does a gate.
+ * @throws PersonaError of planTraining; CANARY where an edit does not reach the model; ENGINE_FAILED where a loss is not
+ * finite, with step and row
+ */
+export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> {
+  const plan = await planTraining(options);
+  const { job } = plan;
+  yield { type: 'planned', plan };
+  const gates = options.gates ?? [];
+  for (const gate of gates) checkGateNames(gate, plan);
+
+  const before = await linesOf(options.run);
+  const losses = new Map<number, number>();
+  let first: Look | undefined;
+  let last: Look | undefined;
+  let failed: { gate: Gate; text: string } | undefined;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+  let log: Awaited<ReturnType<typeof openJsonl>> | undefined;
+  const keep = (line: Line): void => {
+    if (line.kind === 'step') losses.set(line.step, line.loss);
+    else {
+      first ??= line;
+      last = line;
+    }
+  };
+  /** The log holds just what led to the state that the run goes on from. */
+  const begin = async (step: number): Promise<void> => {
+    if (log !== undefined) return;
+    const kept = before.filter((line) => line.step <= step && (step > 0 || line.kind !== 'look'));
+    kept.forEach(keep);
+    await writeWhole(logPath(options.run), kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    log = await openJsonl(logPath(options.run));
+  };
+  try {
+    for await (const told of runJob(job, signal)) {
+      switch (told.type) {
+        case 'resumed':
+          await begin(told.step);
+          yield told;
+          break;
+        case 'step': {
+          const { type, ...step } = told;
+          keep({ kind: 'step', ...step });
+          await log!.append({ kind: type, ...step });
+          yield told;
+          break;
+        }
+        case 'look': {
+          await begin(0);
+          const { type, ...look } = told;
+          keep({ kind: 'look', ...look });
+          await log!.append({ kind: type, ...look });
+          const seen = lookText(plan, first!, look);
+          yield { type: 'look', ...seen };
+          const broken = failed ? undefined : gates.find((gate) => !checkGate(gate, figuresOf(seen)).passed);
+          if (broken) {
+            failed = { gate: broken, text: checkGate(broken, figuresOf(seen)).text };
+            stop.abort();
+            yield { type: 'gate', ...failed };
+          }
+          break;
+        }
+        case 'done': {
+          const from = told.step - Math.max(1, Math.round(plan.steps * LAST_SHARE));
+          const tail = [...losses].filter(([step]) => step > from).map(([, loss]) => loss);
+          yield {
+            type: 'done',
+            result: {
+              adapter: await adapterFrom(plan),
+              step: told.step,
+              steps: plan.steps,
+              stopped: failed ? 'gate' : told.stopped ? 'signal' : undefined,
+              first: first && lookText(plan, first, first),
+              last: last && lookText(plan, first!, last),
+              loss: mean(tail),
+              passBytes: told.passBytes,
+              residentBytes: told.residentBytes,
+              plan,
+            },
+          };
+          break;
+        }
+        default:
+          yield told;
+      }
+    }
+  } finally {
+    await log?.close();
+  }
+}
+
+async function linesOf(run: string): Promise<Line[]> {
+  const path = logPath(run);
+  if (!existsSync(path)) return [];
+  const lines: Line[] = [];
+  for await (const { value } of readJsonl(path, lineSchema, { onTorn: () => {} })) lines.push(value);
+  return lines;
+}
+
+async function adapterFrom({ job, recipe }: TrainPlan): Promise<Adapter> {
+  const lengths = factorPlaces(job.architecture, recipe).map(({ inputs, outputs }) => inputs * outputs);
+  const state = await readCheckpoint(join(job.folder, CHECKPOINT), job.key, lengths);
+  if (state === undefined)
+    throw new PersonaError('NOT_FOUND', `${job.folder}: the checkpoint of the run is gone`);
+  return adapterOf(job.architecture, recipe, state.values);
+}
+
+/** What a look shows beside the first one. */
+function lookText({ job, watches }: TrainPlan, first: Look, look: Look): TrainLook {
+  return {
+    step: look.step,
+    heldLoss: look.heldLoss,
+    shifts: job.prompts.flatMap(({ name: prompts }, p) =>
+      watches.map(({ name, layer }, w) => {
+        const base = first.projections[p]![w]!;
+        const now = look.projections[p]![w]!;
+        const moved = now.map((value, i) => value - base[i]!);
+        return {
+          name,
+          layer,
+          prompts,
+          base: mean(base),
+          now: mean(now),
+          shift: mean(moved),
+          interval: meanInterval(moved.length, mean(moved), deviation(moved)),
+          sd: deviation(base),
+        };
+      }),
+    ),
+  };
+}
+
+/** Of the first set of prompts: the evaluation questions, or those that the user gave. */
+function figuresOf({ shifts, heldLoss }: TrainLook): Record<string, GateFigures> {
+  const [set] = shifts.map(({ prompts }) => prompts);
+  return Object.fromEntries(
+    shifts
+      .filter(({ prompts }) => prompts === set)
+      .map(({ name, shift, sd }) => [
+        name,
+        { shift, sd, ...(heldLoss !== undefined && { held_loss: heldLoss }) },
+      ]),
+  );
+}
+
+/** Before hours of work: whether a gate is about something that will be looked at. */
+function checkGateNames(gate: Gate, { watches, counts }: TrainPlan): void {
+  if (watches.length === 0)
+    throw new PersonaError('USAGE', `${gate.text}: nothing is watched`, {
+      remedy: 'Name the vector: --watch VECTOR.',
+    });
+  const figures = { shift: 0, sd: 1, ...(counts.held > 0 && { held_loss: 0 }) };
+  checkGate(gate, Object.fromEntries(watches.map(({ name }) => [name, figures])));
+}
