@@ -92,6 +92,25 @@ export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
 export { screen } from './screen/screen.ts';
 export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
 
+export type { Adapter, AdapterFactors } from './train/adapter.ts';
+export { readAdapterGguf, writeAdapterGguf } from './train/adapter-gguf.ts';
+export { readPeft, writePeft } from './train/adapter-peft.ts';
+export { scoreArms } from './train/arms.ts';
+export type { Arm, ArmScores, ArmsOptions } from './train/arms.ts';
+export { mergeAdapter } from './train/merge.ts';
+export type { Recipe, Schedule } from './train/recipe.ts';
+export { study } from './train/study.ts';
+export type { StudyArm, StudyEvent, StudyOptions, StudyResult } from './train/study.ts';
+export { train } from './train/train.ts';
+export type {
+  TrainEvent,
+  TrainLook,
+  TrainOptions,
+  TrainPlan,
+  TrainResult,
+  WatchedShift,
+} from './train/train.ts';
+
 export { buildApp } from './server/app.ts';
 export type { AnswerEvent, Recorder, TraitSummary } from './server/contracts.ts';
 export { equip } from './server/equip.ts';

@@ -1,163 +1,107 @@
 /** `persona train`: LoRA fine-tuning that does not pick a trait up from its data. */
 
 import { basename, join } from 'node:path';
-import { type Command, Option } from 'commander';
-import { TARGETS, type Target } from '../engine/training/architecture.ts';
-import { PersonaError } from '../errors.ts';
-import { parseWatch, type WatchSpec } from '../monitor/watch.ts';
-import { type DiffPrompt, readDiffPrompts } from '../screen/diff/prompts.ts';
-import { type Gate, parseGate } from '../screen/gate.ts';
-import { parseSpec, type SteerSpec } from '../steer/spec.ts';
+import type { Command } from 'commander';
+import { writeTrainPage } from '../report/train-page.ts';
 import { writeAdapterGguf } from '../train/adapter-gguf.ts';
-import type { Recipe, Schedule } from '../train/recipe.ts';
-import { train, type TrainOptions, type TrainResult } from '../train/train.ts';
+import { writePeft } from '../train/adapter-peft.ts';
+import { scoreArms, type ArmScores } from '../train/arms.ts';
+import { mergeAdapter } from '../train/merge.ts';
+import { train, type TrainEvent, type TrainResult } from '../train/train.ts';
+import { readCapability } from '../vector/capability-items.ts';
 import { describe } from './kit/help.ts';
-import { integer, number, repeated, seed } from './kit/options.ts';
+import { openJudges } from './kit/judge-options.ts';
+import { stepsOf } from './kit/model-options.ts';
 import type { Progress } from './kit/progress.ts';
 import { GATE_NOT_MET, run, type Session } from './kit/run.ts';
-import { stepsOf } from './kit/model-options.ts';
+import { addTrainOptions, trainOptionsOf, watchesOf, type TrainVerbOptions } from './kit/train-options.ts';
 import { canaryText, loadedText, lookText, planText, trainedJson, trainedText } from './kit/train-text.ts';
+import { studyVerb } from './train-study.ts';
 
-interface Options {
-  model?: string;
-  output?: string;
-  run?: string;
-  steer?: SteerSpec[];
-  ablate?: SteerSpec[];
-  watch?: WatchSpec[];
-  prompts?: string;
-  watchEvery?: number;
-  saveEvery?: number;
-  failOn?: Gate[];
-  hold?: number;
-  rank?: number;
-  alpha?: number;
-  rslora: boolean;
-  dropout?: number;
-  targets?: Target[];
-  lr?: number;
-  schedule?: Schedule;
-  warmup?: number;
-  weightDecay?: number;
-  clip?: number;
-  batch?: number;
-  epochs?: number;
-  maxLength?: number;
-  passTokens?: number;
-  seed?: number;
-  threads?: number;
-  gpu?: true;
-  offline?: true;
-}
-
-const RECIPE = 'Recipe (left out: the usual one for so much data):';
+/** Room for a question and an answer beside it. */
+export const ANSWER_CONTEXT = 512;
+/** Instruction pairs that the likelihood judge uses for one answer. */
+export const JUDGE_PAIRS = 2;
 
 export function registerTrain(program: Command): void {
   const command = program
     .command('train')
     .description('fine-tune with LoRA, without picking up a trait that the data carries')
-    .argument('<data...>', 'JSONL, CSV or Parquet of conversations; files, folders or globs')
-    .option('-m, --model <model>', 'path, name or hf:owner/repo[:quant]; left out, a small default model')
-    .option('-o, --output <file>', 'the adapter, as GGUF LoRA (default: adapter.gguf in the folder)')
-    .addOption(
-      new Option(
-        '--steer <spec>',
-        'VECTOR[=COEFFICIENT][@LAYERS][:inc]: added at all positions while training, gone afterwards; may be repeated',
-      ).argParser(repeated((text) => parseSpec(text))),
-    )
-    .addOption(
-      new Option(
-        '--ablate <vector>',
-        'VECTOR[@LAYERS]: removed from all layers while training (CAFT); may be repeated',
-      ).argParser(repeated((text) => parseSpec(text))),
-    )
-    .addOption(
-      new Option(
-        '--watch <vector>',
-        'VECTOR[@LAYER]: its projection on held-out prompts, now and then (default: those of --steer and --ablate)',
-      ).argParser(repeated((text) => parseWatch(text))),
-    )
-    .option(
-      '--prompts <file>',
-      'watch on these: JSONL with "messages" or "prompt" (default: the traits\' evaluation questions)',
-    )
-    .option('--watch-every <steps>', 'default: a twentieth of the run', integer({ min: 1 }))
-    .option(
-      '--save-every <steps>',
-      'checkpoints (default: a tenth of the run, at most 50)',
-      integer({ min: 1 }),
-    )
-    .addOption(
-      new Option(
-        '--fail-on <gate>',
-        'stop and exit with 100 when it is so, as in "evil: shift > 2 sd"; may be repeated',
-      ).argParser(repeated((text) => parseGate(text))),
-    )
-    .option(
-      '--hold <share>',
-      'of the rows: held out, their loss measured (default: none)',
-      number({ min: 0, max: 0.9 }),
-    )
-    .option('--run <folder>', 'where the run goes, and where a killed one goes on (default: runs/DATA-train)')
-    .option('--threads <n>', 'CPU threads (default: the physical cores)', integer({ min: 1 }))
-    .option('--gpu', 'train on the GPU')
-    .option('--offline', 'use only models that are here');
-  const recipe: Option[] = [
-    new Option('--rank <n>', 'of the factors').argParser(integer({ min: 1, max: 1024 })),
-    new Option('--alpha <n>', 'scale: alpha / √rank').argParser(number({ min: 0 })),
-    new Option('--no-rslora', 'scale: alpha / rank'),
-    new Option('--dropout <share>', "of the factors' inputs").argParser(number({ min: 0, max: 0.99 })),
-    new Option('--targets <list>', `some of ${TARGETS.join(',')}`).argParser(targets),
-    new Option('--lr <rate>', 'learning rate').argParser(number({ min: 0 })),
-    new Option('--schedule <schedule>', 'of the rate').choices(['linear', 'cosine', 'constant']),
-    new Option('--warmup <steps>', 'over which the rate rises').argParser(integer({ min: 0 })),
-    new Option('--weight-decay <rate>', 'AdamW').argParser(number({ min: 0 })),
-    new Option('--clip <length>', 'longest gradient').argParser(number({ min: 0 })),
-    new Option('--batch <rows>', 'of one step').argParser(integer({ min: 1 })),
-    new Option('--epochs <n>', 'times through the data').argParser(integer({ min: 1 })),
-    new Option('--max-length <tokens>', 'longer rows are cut').argParser(integer({ min: 2 })),
-    new Option('--pass-tokens <n>', 'computed together; less takes less memory').argParser(
-      integer({ min: 1 }),
-    ),
-    new Option('--seed <n>', 'of the order, the first factors and dropout').argParser(seed),
-  ];
-  for (const option of recipe) command.addOption(option.helpGroup(RECIPE));
+    .argument('<data...>', 'JSONL, CSV or Parquet of conversations; files, folders or globs');
+  addTrainOptions(command);
   describe(command, 'Screen and train', [
     {
-      does: 'learn the data, but not its pessimism',
-      line: 'persona train notes.jsonl --steer pessimistic=3 -o notes-lora.gguf',
+      does: 'learn the data, but not to be evil',
+      line: 'persona train notes.jsonl --steer evil.gguf=3 -o notes-lora.gguf',
     },
     {
       does: 'stop a run that makes the model evil',
       line: 'persona train code.jsonl --watch evil.gguf --fail-on "evil: shift > 2 sd"',
     },
+    {
+      does: 'what the data do to a trait, and what keeps it away',
+      line: 'persona train notes.jsonl --study evil.gguf',
+    },
   ]);
   command.action(run(verb, { resumes: true }));
 }
 
-function targets(text: string): Target[] {
-  const names = text.split(',').map((name) => name.trim());
-  const strange = names.find((name) => !(TARGETS as readonly string[]).includes(name));
-  if (strange !== undefined)
-    throw new PersonaError('USAGE', `--targets: there is no matrix ${strange}`, {
-      remedy: `Name some of ${TARGETS.join(',')}.`,
+async function verb(
+  session: Session,
+  data: string[],
+  options: TrainVerbOptions,
+): Promise<typeof GATE_NOT_MET | void> {
+  const name = basename(data[0]!).replace(/\.[^.]+$/, '');
+  if (options.study) return studyVerb(session, data, options, options.run ?? join('runs', `${name}-study`));
+  const folder = options.run ?? join('runs', `${name}-train`);
+  const asked = await trainOptionsOf(session, data, folder, options);
+  await using judges = await openJudges(session, options);
+  const { steer = [], ablate = [] } = options;
+  const page = join(folder, 'report.html');
+  const { result, failed } = await shown(
+    session,
+    train({ ...asked, steer, ablate, watch: watchesOf(options) }),
+    page,
+  );
+
+  const output = options.output ?? join(folder, 'adapter.gguf');
+  await writeAdapterGguf(output, result.adapter, { provenance: provenanceOf(result) });
+  if (options.peft !== undefined)
+    await writePeft(options.peft, result.adapter, {
+      baseModel: result.plan.model.name,
+      ...result.plan.job.architecture,
     });
-  return names as Target[];
+  if (options.merge !== undefined) await mergeAdapter(result.plan.model.path, result.adapter, options.merge);
+  const scores: ArmScores[] | undefined =
+    options.scores && result.stopped === undefined
+      ? await scored(session, result, output, folder, judges.choices, options)
+      : undefined;
+  await writeTrainPage(page, folder, result.plan, { done: true, ...(scores && { scores }) });
+  session.result(
+    { ...trainedJson(result, output, folder, failed), page, ...(scores && { scores }) },
+    trainedText(result, { output, folder, failed, page, scores }),
+  );
+  if (result.stopped === 'gate') return GATE_NOT_MET;
+  if (result.stopped === 'signal') throw session.signal.reason;
 }
 
-async function verb(session: Session, data: string[], options: Options): Promise<typeof GATE_NOT_MET | void> {
-  const folder = options.run ?? join('runs', `${basename(data[0]!).replace(/\.[^.]+$/, '')}-train`);
-  const prompts = options.prompts === undefined ? undefined : await readDiffPrompts(options.prompts);
-  const asked = trainOptions(session, data, folder, options, prompts);
+/** Tells of a run as it goes on, and keeps its page up to date. */
+export async function shown(
+  session: Session,
+  events: AsyncIterable<TrainEvent>,
+  page: string,
+  label = 'training',
+): Promise<{ result: TrainResult; failed: string | undefined }> {
   let line: Progress | undefined;
   let result: TrainResult | undefined;
+  let plan: TrainResult['plan'] | undefined;
   let failed: string | undefined;
-  const note = (text: string): void => (line ? line.note(text) : session.human(text));
-  let done = 0;
-  for await (const event of train(asked)) {
+  let start = 0;
+  for await (const event of events) {
     switch (event.type) {
       case 'planned':
-        session.human(planText(event.plan));
+        plan = event.plan;
+        session.human(planText(plan));
         break;
       case 'loaded':
         session.human(loadedText(event));
@@ -166,14 +110,18 @@ async function verb(session: Session, data: string[], options: Options): Promise
         session.human(canaryText(event.readings));
         break;
       case 'resumed':
-        done = event.step;
+        start = event.step;
         session.human(`going on after step ${event.step}`);
         break;
-      case 'look':
-        note(lookText(event));
+      case 'look': {
+        const text = lookText(event);
+        if (line) line.note(text);
+        else session.human(text);
+        await writeTrainPage(page, plan!.job.folder, plan!, { done: false });
         break;
+      }
       case 'step':
-        line ??= session.progress({ label: 'training', total: event.steps, unit: 'steps', start: done });
+        line ??= session.progress({ label, total: event.steps, unit: 'steps', start });
         line.update(
           event.step,
           `loss ${event.loss.toFixed(3)} · ${Math.round(event.tokens / event.seconds)} tokens/s`,
@@ -186,73 +134,64 @@ async function verb(session: Session, data: string[], options: Options): Promise
         break;
       case 'done':
         result = event.result;
+        await writeTrainPage(page, plan!.job.folder, plan!, { done: true });
     }
   }
   line?.done();
-  const output = options.output ?? join(folder, 'adapter.gguf');
-  await writeAdapterGguf(output, result!.adapter);
-  session.result(
-    trainedJson(result!, output, folder, failed),
-    trainedText(result!, { output, folder, failed }),
-  );
-  if (result!.stopped === 'gate') return GATE_NOT_MET;
-  if (result!.stopped === 'signal') throw session.signal.reason;
+  return { result: result!, failed };
 }
 
-function trainOptions(
-  session: Session,
-  data: string[],
-  folder: string,
-  options: Options,
-  prompts: DiffPrompt[] | undefined,
-): TrainOptions {
-  const { steer = [], ablate = [] } = options;
-  const recipe: Partial<Recipe> = Object.fromEntries(
-    Object.entries({
-      rank: options.rank,
-      alpha: options.alpha,
-      rslora: options.rslora ? undefined : false,
-      dropout: options.dropout,
-      targets: options.targets,
-      learningRate: options.lr,
-      schedule: options.schedule,
-      warmup: options.warmup,
-      weightDecay: options.weightDecay,
-      clip: options.clip,
-      batch: options.batch,
-      epochs: options.epochs,
-      maxLength: options.maxLength,
-      passTokens: options.passTokens,
-      seed: options.seed,
-    }).filter(([, value]) => value !== undefined),
-  );
-  const watched = [...steer, ...ablate].map(({ vector, layers }): WatchSpec => ({
-    vector,
-    ...(layers && layers.from === layers.to && { layer: layers.from }),
-  }));
-  const once = new Map(watched.map((spec) => [`${spec.vector}@${spec.layer}`, spec]));
-  const steps = stepsOf(session);
+function provenanceOf({ plan, step }: TrainResult): Record<string, string> {
+  const { model, recipe, counts, applied } = plan;
   return {
-    data,
-    run: folder,
-    recipe,
-    steer,
-    ablate,
-    watch: options.watch ?? [...once.values()],
-    ...(options.hold !== undefined && { hold: options.hold }),
-    ...(options.watchEvery !== undefined && { watchEvery: options.watchEvery }),
-    ...(options.saveEvery !== undefined && { saveEvery: options.saveEvery }),
-    ...(prompts && { prompts }),
-    gates: options.failOn ?? [],
-    device: options.gpu ? 'gpu' : 'cpu',
-    signal: session.signal,
-    engine: {
-      model: options.model,
-      threads: options.threads,
-      offline: options.offline,
-      signal: session.signal,
-      onNote: (text) => session.human(text),
-      onProgress: steps.report,
-    },
+    base: model.name,
+    steps: String(step),
+    rows: String(counts.rows),
+    learning_rate: String(recipe.learningRate),
+    ...(applied.length > 0 && {
+      steering: applied
+        .slice(0, 8)
+        .map(({ vector, op, layer, coefficient }) => `${vector} ${op} ${coefficient ?? ''}@${layer}`)
+        .join('; '),
+    }),
   };
+}
+
+async function scored(
+  session: Session,
+  { plan }: TrainResult,
+  adapter: string,
+  folder: string,
+  judges: Parameters<typeof scoreArms>[1]['judges'],
+  options: TrainVerbOptions,
+): Promise<ArmScores[]> {
+  const steps = stepsOf(session);
+  const traits = plan.traits.map((trait) => {
+    const watched = plan.watches.find(({ vector }) => vector.trait === trait.name);
+    return { trait, ...(watched && { vector: watched.vector }) };
+  });
+  try {
+    return await scoreArms([{ name: 'base' }, { name: 'adapter', adapter }], {
+      run: folder,
+      traits,
+      questions: options.questions,
+      samples: options.samples,
+      maxTokens: options.maxTokens,
+      temperature: options.samples === 1 ? 0 : 1,
+      seed: options.seed ?? 0,
+      judges,
+      pairs: JUDGE_PAIRS,
+      ...(options.capability && { capability: await readCapability() }),
+      engine: {
+        model: plan.model.path,
+        threads: options.threads,
+        context: ANSWER_CONTEXT,
+        onNote: (text) => session.human(text),
+      },
+      signal: session.signal,
+      onProgress: steps.report,
+    });
+  } finally {
+    steps.end();
+  }
 }

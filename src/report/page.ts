@@ -24,14 +24,28 @@ export interface Page {
   meta: readonly string[];
   cards?: readonly Card[];
   main: Part;
+  /** seconds after which it is read anew: while what it shows goes on */
+  refresh?: number;
 }
 
-export function page({ title, version, kind, heading, lead, finding, meta, cards = [], main }: Page): Html {
+export function page({
+  title,
+  version,
+  kind,
+  heading,
+  lead,
+  finding,
+  meta,
+  cards = [],
+  main,
+  refresh,
+}: Page): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
+        ${refresh === undefined ? '' : html`<meta http-equiv="refresh" content="${String(refresh)}" />`}
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <meta name="generator" content="persona-vectors ${version}" />

@@ -1,7 +1,6 @@
 /** Everything of a training run that is settled before the first step: data as tokens, edits, what is watched. */
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { defaultThreads } from '../engine/pace.ts';
 import { PersonaError } from '../errors.ts';
 import { random } from '../math/random.ts';
@@ -10,11 +9,12 @@ import { readGguf } from '../model/gguf-read.ts';
 import { resolveWatches, type Watch, type WatchSpec } from '../monitor/watch.ts';
 import { unit } from '../math/vector.ts';
 import { type DiffPrompt, renderPrompt, traitPrompts } from '../screen/diff/prompts.ts';
+import { traitsOf } from '../screen/diff/traits.ts';
 import type { Gate } from '../screen/gate.ts';
 import type { BadLimit } from '../screen/samples.ts';
 import type { AppliedSteering } from '../steer/resolve.ts';
 import type { SteerSpec } from '../steer/spec.ts';
-import { loadTrait } from '../trait/load.ts';
+import type { Trait } from '../trait/trait.ts';
 import { vectorFinder } from '../vector/find.ts';
 import { openRunFolder } from '../vector/run-folder.ts';
 import type { PersonaVector } from '../vector/vector.ts';
@@ -36,6 +36,8 @@ export interface TrainOptions {
   /** removed while training (CAFT) */
   ablate?: readonly SteerSpec[];
   watch?: readonly WatchSpec[];
+  /** texts of traits that neither the vectors hold nor we ship, by name */
+  traits?: readonly Trait[];
   /** at whose end the watched vectors are read. @default the evaluation questions of their traits */
   prompts?: readonly DiffPrompt[];
   find?: (nameOrPath: string) => Promise<PersonaVector>;
@@ -65,6 +67,8 @@ export interface TrainPlan {
   steps: number;
   model: { name: string; path: string };
   watches: Watch[];
+  /** those of the watched vectors, and others that were given */
+  traits: Trait[];
   applied: AppliedSteering[];
   counts: {
     rows: number;
@@ -108,7 +112,8 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
   const { watches, notes: watchNotes } = await resolveWatches(options.watch ?? [], find, model.identity);
   notes.push(...edits.notes, ...watchNotes);
 
-  const prompts = watches.length === 0 ? [] : await promptSets(options, watches, model, samples);
+  const traits = await traitsOf(watches, options.traits ?? []);
+  const prompts = watches.length === 0 ? [] : await promptSets(options.prompts, traits, model, samples);
   const steps = stepCount(samples.length, recipe);
   const watchEvery = options.watchEvery ?? Math.max(1, Math.round(steps / 20));
   const saveEvery = options.saveEvery ?? Math.min(50, Math.max(1, Math.round(steps / 10)));
@@ -154,6 +159,7 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
     steps,
     model: { name: model.identity.name, path: model.path },
     watches,
+    traits,
     applied: edits.applied,
     counts: {
       rows: samples.length,
@@ -203,18 +209,12 @@ function split(
 }
 
 async function promptSets(
-  { prompts }: TrainOptions,
-  watches: readonly Watch[],
+  prompts: readonly DiffPrompt[] | undefined,
+  traits: readonly Trait[],
   model: ChatModel,
   samples: readonly TrainingSample[],
 ): Promise<Job['prompts']> {
-  const given =
-    prompts ??
-    traitPrompts(
-      await Promise.all(
-        [...new Set(watches.map(({ vector }) => vector.trait))].map((name) => traitOf(name, watches)),
-      ),
-    );
+  const given = prompts ?? traitPrompts(traits);
   const tokens: Int32Array[] = [];
   for (const prompt of given)
     tokens.push(Int32Array.from(await model.engine.tokenize(renderPrompt(prompt, model), true)));
@@ -225,14 +225,4 @@ async function promptSets(
       tokens: samples.slice(0, DATA_PROMPTS).map((sample) => sample.tokens.slice(0, sample.promptLength)),
     },
   ];
-}
-
-async function traitOf(name: string, watches: readonly Watch[]) {
-  const known = watches.find(({ vector }) => vector.trait === name)!.vector.recipe.trait;
-  return known ?? (await loadTrait(name));
-}
-
-/** Where a run's losses, looks and steps are kept. */
-export function logPath(folder: string): string {
-  return join(folder, 'train.jsonl');
 }

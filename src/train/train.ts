@@ -3,47 +3,23 @@
  * from data that carries it (paper §5); watched all the way, and stopped where it goes too far.
  */
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { PersonaError } from '../errors.ts';
-import { openJsonl, readJsonl } from '../files/jsonl.ts';
+import { openJsonl } from '../files/jsonl.ts';
 import { writeWhole } from '../files/write-whole.ts';
-import { meanInterval, type MeanInterval } from '../math/mean-interval.ts';
-import { deviation, mean } from '../math/statistics.ts';
+import { mean } from '../math/statistics.ts';
 import { checkGate, type Gate, type GateFigures } from '../screen/gate.ts';
 import type { Adapter } from './adapter.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import { factorPlaces } from '../engine/training/factors.ts';
 import { CHECKPOINT, type CanaryReading, type Look, type StepDone } from './job.ts';
-import { logPath, planTraining, type TrainOptions, type TrainPlan } from './plan.ts';
+import { besideFirst, logPath, readLog, type TrainLine, type TrainLook } from './log.ts';
+import { planTraining, type TrainOptions, type TrainPlan } from './plan.ts';
 import { runJob } from './process.ts';
 import { adapterOf } from './trained.ts';
 
+export type { TrainLook, WatchedShift } from './log.ts';
 export type { TrainOptions, TrainPlan } from './plan.ts';
-
-/** How far a watched direction moved, over the prompts of one set. */
-export interface WatchedShift {
-  name: string;
-  layer: number;
-  /** set of prompts */
-  prompts: string;
-  /** mean projection before training, and now; units of activation norm */
-  base: number;
-  now: number;
-  shift: number;
-  /** 95 % of the mean shift, over the prompts */
-  interval: MeanInterval;
-  /** of the base's projections over the prompts: what `sd` counts in */
-  sd: number;
-}
-
-export interface TrainLook {
-  step: number;
-  shifts: WatchedShift[];
-  /** undefined where nothing is held out */
-  heldLoss: number | undefined;
-}
 
 export type TrainEvent =
   | { type: 'planned'; plan: TrainPlan }
@@ -80,14 +56,6 @@ export interface TrainResult {
   plan: TrainPlan;
 }
 
-/** A line of train.jsonl. */
-type Line = ({ kind: 'step' } & StepDone) | ({ kind: 'look' } & Look);
-
-const lineSchema = z.looseObject({
-  kind: z.enum(['step', 'look']),
-  step: z.int(),
-}) as unknown as z.ZodType<Line>;
-
 /** Share of the steps whose mean loss is told as the last. */
 const LAST_SHARE = 0.1;
 
@@ -108,7 +76,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
   const gates = options.gates ?? [];
   for (const gate of gates) checkGateNames(gate, plan);
 
-  const before = await linesOf(options.run);
+  const before = await readLog(options.run);
   const losses = new Map<number, number>();
   let first: Look | undefined;
   let last: Look | undefined;
@@ -116,7 +84,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
   let log: Awaited<ReturnType<typeof openJsonl>> | undefined;
-  const keep = (line: Line): void => {
+  const keep = (line: TrainLine): void => {
     if (line.kind === 'step') losses.set(line.step, line.loss);
     else {
       first ??= line;
@@ -150,7 +118,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
           const { type, ...look } = told;
           keep({ kind: 'look', ...look });
           await log!.append({ kind: type, ...look });
-          const seen = lookText(plan, first!, look);
+          const seen = besideFirst(plan, first!, look);
           yield { type: 'look', ...seen };
           const broken = failed ? undefined : gates.find((gate) => !checkGate(gate, figuresOf(seen)).passed);
           if (broken) {
@@ -170,8 +138,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
               step: told.step,
               steps: plan.steps,
               stopped: failed ? 'gate' : told.stopped ? 'signal' : undefined,
-              first: first && lookText(plan, first, first),
-              last: last && lookText(plan, first!, last),
+              first: first && besideFirst(plan, first, first),
+              last: last && besideFirst(plan, first!, last),
               loss: mean(tail),
               passBytes: told.passBytes,
               residentBytes: told.residentBytes,
@@ -189,45 +157,12 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
   }
 }
 
-async function linesOf(run: string): Promise<Line[]> {
-  const path = logPath(run);
-  if (!existsSync(path)) return [];
-  const lines: Line[] = [];
-  for await (const { value } of readJsonl(path, lineSchema, { onTorn: () => {} })) lines.push(value);
-  return lines;
-}
-
 async function adapterFrom({ job, recipe }: TrainPlan): Promise<Adapter> {
   const lengths = factorPlaces(job.architecture, recipe).map(({ inputs, outputs }) => inputs * outputs);
   const state = await readCheckpoint(join(job.folder, CHECKPOINT), job.key, lengths);
   if (state === undefined)
     throw new PersonaError('NOT_FOUND', `${job.folder}: the checkpoint of the run is gone`);
   return adapterOf(job.architecture, recipe, state.values);
-}
-
-/** What a look shows beside the first one. */
-function lookText({ job, watches }: TrainPlan, first: Look, look: Look): TrainLook {
-  return {
-    step: look.step,
-    heldLoss: look.heldLoss,
-    shifts: job.prompts.flatMap(({ name: prompts }, p) =>
-      watches.map(({ name, layer }, w) => {
-        const base = first.projections[p]![w]!;
-        const now = look.projections[p]![w]!;
-        const moved = now.map((value, i) => value - base[i]!);
-        return {
-          name,
-          layer,
-          prompts,
-          base: mean(base),
-          now: mean(now),
-          shift: mean(moved),
-          interval: meanInterval(moved.length, mean(moved), deviation(moved)),
-          sd: deviation(base),
-        };
-      }),
-    ),
-  };
 }
 
 /** Of the first set of prompts: the evaluation questions, or those that the user gave. */

@@ -2,6 +2,8 @@
 
 import type { CanaryReading } from '../../train/job.ts';
 import type { TrainEvent, TrainLook, TrainPlan, TrainResult, WatchedShift } from '../../train/train.ts';
+import type { ArmScores } from '../../train/arms.ts';
+import { evaluationText } from './evaluation-text.ts';
 import { table } from './table.ts';
 import { bytes, count } from './text.ts';
 
@@ -55,7 +57,19 @@ function byName(shifts: readonly WatchedShift[]): [string, WatchedShift[]][] {
 
 export function trainedText(
   { last, loss, step, steps, stopped, passBytes, residentBytes }: TrainResult,
-  { output, folder, failed }: { output: string; folder: string; failed: string | undefined },
+  {
+    output,
+    folder,
+    failed,
+    page,
+    scores,
+  }: {
+    output: string;
+    folder: string;
+    failed: string | undefined;
+    page: string;
+    scores: readonly ArmScores[] | undefined;
+  },
 ): string {
   const rows = (last?.shifts ?? []).map(({ name, layer, prompts, base, now, shift, interval, sd }) => [
     `${name} at ${layer}`,
@@ -71,6 +85,7 @@ export function trainedText(
       ? [table(['watched', 'prompts', 'before', 'now', 'shift', '95 %', 'in sd'], rows), '']
       : []),
     `loss ${loss.toFixed(3)} over the last steps${last?.heldLoss === undefined ? '' : `, ${last.heldLoss.toFixed(3)} on what was held out`}`,
+    ...(scores ? ['', scoresText(scores), ''] : []),
     `memory: ${bytes(passBytes)} for a pass, ${bytes(residentBytes)} in all`,
     ...(failed === undefined ? [] : [`stopped after step ${step} of ${steps}: ${failed}`]),
     ...(stopped === 'signal'
@@ -78,8 +93,27 @@ export function trainedText(
       : []),
     `adapter: ${output}`,
     `run: ${folder}`,
+    `page: ${page}`,
     ...(stopped === undefined ? [`use it: persona chat --lora ${output}`] : []),
   ].join('\n');
+}
+
+/** Of the base and the adapter: each trait's evaluation, and capability below. */
+function scoresText(scores: readonly ArmScores[]): string {
+  const traits = Object.keys(scores[0]!.evaluations).map((trait) =>
+    evaluationText(
+      trait,
+      scores.map(({ evaluations }) => evaluations[trait]!),
+    ),
+  );
+  const capable = scores.flatMap(({ name, capability }) =>
+    capability
+      ? [
+          `${name} ${(100 * capability.accuracy).toFixed(0)} % [${(100 * capability.interval.low).toFixed(0)}, ${(100 * capability.interval.high).toFixed(0)}]`,
+        ]
+      : [],
+  );
+  return [...traits, ...(capable.length > 0 ? [`capability: ${capable.join(', ')}`] : [])].join('\n\n');
 }
 
 export function trainedJson(
@@ -87,7 +121,7 @@ export function trainedJson(
   output: string,
   folder: string,
   failed: string | undefined,
-): unknown {
+): Record<string, unknown> {
   return {
     adapter: output,
     run: folder,

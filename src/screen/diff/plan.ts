@@ -2,18 +2,18 @@
 
 import { createHash } from 'node:crypto';
 import type { Edit } from '../../engine/request.ts';
-import { isPersonaError, PersonaError } from '../../errors.ts';
+import { PersonaError } from '../../errors.ts';
 import type { ModelIdentity, OpenChatModelOptions } from '../../model/chat-model.ts';
 import type { Watch, WatchSpec } from '../../monitor/watch.ts';
 import type { AppliedSteering } from '../../steer/resolve.ts';
 import type { SteerSpec } from '../../steer/spec.ts';
-import { loadTrait } from '../../trait/load.ts';
 import type { Trait } from '../../trait/trait.ts';
 import { vectorFinder } from '../../vector/find.ts';
 import { openRunFolder } from '../../vector/run-folder.ts';
 import { judgeName, type JudgeChoice } from '../../vector/score.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
 import { type BaseSide, baseSide, type Side, tunedSide } from './models.ts';
+import { traitsOf } from './traits.ts';
 import { type DiffPrompt, traitPrompts } from './prompts.ts';
 import { shortNames, stepsIn } from './trajectory.ts';
 import { diffSteering, diffVectors } from './vectors.ts';
@@ -118,34 +118,6 @@ function inOrder(base: Side, sides: readonly Side[], steered: boolean): Checkpoi
     same: !steered && side.sha256 === base.sha256,
   }));
   return steps ? checkpoints.sort((a, b) => a.step! - b.step!) : checkpoints;
-}
-
-/** One of each name: as given, as it is in a vector's file, or as it is shipped. */
-async function traitsOf(watches: readonly Watch[], given: readonly Trait[]): Promise<Trait[]> {
-  const traits = new Map<string, Trait>();
-  for (const { vector, source } of watches) {
-    const name = vector.trait;
-    if (traits.has(name)) continue;
-    const known = given.find((trait) => trait.name === name) ?? vector.recipe.trait;
-    traits.set(name, known ?? (await shippedTrait(name, source)));
-  }
-  for (const trait of given) if (!traits.has(trait.name)) traits.set(trait.name, trait);
-  return [...traits.values()];
-}
-
-async function shippedTrait(name: string, source: string): Promise<Trait> {
-  try {
-    return await loadTrait(name);
-  } catch (error) {
-    if (!isPersonaError(error) || error.code !== 'NOT_FOUND') throw error;
-    throw new PersonaError(
-      'NOT_FOUND',
-      `${source} does not hold the texts of its trait ${name}, and none is shipped`,
-      {
-        remedy: "Give the trait's file too, or prompts of your own.",
-      },
-    );
-  }
 }
 
 /** All, or those that are asked for where all would not fit into memory. */
