@@ -10,7 +10,7 @@ import { setAdapters } from './adapters.ts';
 import { openNative, registerProgressCallback, unregister, view, type Native, type Pointer } from './ffi.ts';
 import { Pace } from './pace.ts';
 import { LAYER_INPUT_ARCHITECTURES } from './layer-input.ts';
-import type { EngineOptions, ModelInfo } from './request.ts';
+import { DEFAULT_CONTEXT, DEFAULT_PARALLEL, type EngineOptions, type ModelInfo } from './request.ts';
 
 /** Rows of one decode call: k sequences with consecutive ids × the same number of tokens each, so that llama.cpp
  *  computes them as one graph in the order given. */
@@ -29,12 +29,9 @@ const DEVICE_GPU_TYPES = new Set([1, 2]); // GGML_BACKEND_DEVICE_TYPE_GPU, _IGPU
 
 /** More sequences than this are refused by llama.cpp (LLAMA_MAX_SEQ). */
 export const MAX_PARALLEL = 256;
-export const DEFAULT_PARALLEL = 8;
 /** Far beyond what any model was trained for. */
 const MAX_CONTEXT = 2 ** 24;
 const MAX_THREADS = 512; // GGML_MAX_N_THREADS
-/** Tokens per request when nothing is asked for: a few turns of chat, and 190 MB of cache at 8 × on the default model. */
-export const DEFAULT_CONTEXT = 2048;
 /** Rows of one decode call; more hardly speeds up prefill and makes others wait. */
 export const DEFAULT_BATCH = 512;
 /** Logits of a row are vocabulary × 4 bytes; a batch puts out as many rows as this, or as there are sequences. */

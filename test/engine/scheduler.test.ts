@@ -1,0 +1,174 @@
+/** What is fed in which step: a scheduler over a real tiny model whose graphs are noted down. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openNative } from '../../src/engine/ffi.ts';
+import { GraphTap } from '../../src/engine/graph-tap.ts';
+import { NativeModel, type Row } from '../../src/engine/native-model.ts';
+import type { Edit, EngineRequest, EngineResult } from '../../src/engine/request.ts';
+import { Scheduler } from '../../src/engine/scheduler.ts';
+import { expectSameReads, temporaryFolder, tinyModelFile } from './tiny-engine.ts';
+import { GREEDY, randomDirection, randomPrompt, TINY_OPTIONS } from './tiny-values.ts';
+
+const folder = temporaryFolder();
+const BATCH = 64;
+
+/** Rows of each sequence, graph by graph. */
+class NotedModel extends NativeModel {
+  graphs: Map<number, number>[] = [];
+
+  override decode(rows: readonly Row[]): void {
+    const counts = new Map<number, number>();
+    for (const { sequence } of rows) counts.set(sequence, (counts.get(sequence) ?? 0) + 1);
+    this.graphs.push(counts);
+    super.decode(rows);
+  }
+}
+
+interface Running extends Disposable {
+  model: NotedModel;
+  results: (EngineResult | undefined)[];
+  submit(request: EngineRequest): void;
+  /** one step: rows of its graphs, one number a sequence */
+  step(): number[][];
+  all(): EngineResult[];
+}
+
+function start(path: string): Running {
+  const tap = new GraphTap();
+  const options = { ...TINY_OPTIONS, modelPath: path, parallel: 8, batch: BATCH };
+  const model = new NotedModel(options, tap.callback, { last: () => '' });
+  tap.attach(model);
+  const scheduler = new Scheduler(model, tap);
+  const results: Running['results'] = [];
+  let failure: unknown;
+  const step = (): number[][] => {
+    model.graphs = [];
+    scheduler.step();
+    if (failure) throw failure;
+    return model.graphs.map((graph) => [...graph.values()]);
+  };
+  return {
+    model,
+    results,
+    submit(request) {
+      const at = results.push(undefined) - 1;
+      scheduler.submit(at + 1, request, {
+        onEvents() {},
+        onDone: (result) => (results[at] = result),
+        onError: (error) => (failure = error),
+      });
+    },
+    step,
+    all() {
+      while (scheduler.busy) step();
+      return results as EngineResult[];
+    },
+    [Symbol.dispose]() {
+      scheduler[Symbol.dispose]();
+      model[Symbol.dispose]();
+      tap[Symbol.dispose]();
+    },
+  };
+}
+
+const alone = { sharePrefix: false } as const;
+const writing = (prompt: number[], more: Partial<EngineRequest> = {}): EngineRequest => ({
+  prompt,
+  maxTokens: 6,
+  ...GREEDY,
+  ...more,
+});
+const sum = (list: number[]): number => list.reduce((a, b) => a + b, 0);
+
+let path: string;
+beforeAll(async () => {
+  openNative(() => {});
+  path = await tinyModelFile(folder.path, 'llama');
+});
+
+describe('a step', { timeout: 30_000 }, () => {
+  test('feeds all prompts that fit into a batch, and their answers go on together', () => {
+    using running = start(path);
+    for (let seed = 0; seed < 6; seed++) running.submit(writing(randomPrompt(seed, 10), alone));
+    expect(running.step()).toEqual([[10], [10], [10], [10], [10], [10], [1, 1, 1, 1, 1, 1]]);
+    expect(running.step()).toEqual([[1, 1, 1, 1, 1, 1]]);
+  });
+
+  test('feeds no more than a batch, and first whom the last step left out', () => {
+    using running = start(path);
+    for (let seed = 0; seed < 8; seed++) running.submit(writing(randomPrompt(seed, 20), alone));
+    expect(running.step()).toEqual([[20], [20], [20], [1, 1, 1]]);
+    expect(running.step()).toEqual([[20], [20], [20], [1, 1, 1, 1, 1, 1]]);
+    expect(running.step()).toEqual([[20], [20], [1, 1, 1, 1, 1, 1, 1, 1]]);
+  });
+
+  test('lets those who wait for a beginning have it at once', () => {
+    using running = start(path);
+    const beginning = randomPrompt(1, 30);
+    for (let seed = 2; seed < 6; seed++) running.submit(writing([...beginning, ...randomPrompt(seed, 5)]));
+    const [first, ...others] = running.step();
+    expect(first).toEqual([35]);
+    expect(others).toEqual([[5], [5], [5], [1, 1, 1, 1]]);
+  });
+
+  test('fills up what a long prompt leaves, and lets no crowd of short ones keep it from its turn', () => {
+    using running = start(path);
+    running.submit(writing(randomPrompt(1, 200), { ...alone, maxTokens: 1 }));
+    const longs: number[] = [];
+    for (let i = 0; i < 12 && !running.results[0]; i++) {
+      for (let k = 0; k < 4; k++)
+        running.submit({
+          ...alone,
+          prompt: randomPrompt(100 + 4 * i + k, 30),
+          means: { layers: [3], kinds: ['prompt_avg'] },
+        });
+      const graphs = running.step();
+      expect(sum(graphs.flat())).toBeLessThanOrEqual(BATCH + 8);
+      longs.push(graphs.filter(([rows]) => rows! > 30).length);
+    }
+    expect(running.results[0]?.tokens).toHaveLength(1);
+    expect(sum(longs)).toBe(3); // 64 + 64 + 64, and the last 8
+    expect(longs.length).toBeLessThanOrEqual(8); // every other step
+  });
+});
+
+test(
+  'prompts fed in one step give what each gives alone: reads, edits of the prompt, a shared beginning',
+  { timeout: 30_000 },
+  () => {
+    const beginning = randomPrompt(50, 20);
+    const editsOf = (kind: number): Edit[] =>
+      kind === 0
+        ? []
+        : [
+            {
+              op: 'add',
+              layer: kind,
+              direction: randomDirection(kind, 2),
+              coefficient: kind - 2.5,
+              scope: kind === 1 ? 'prompt' : 'all',
+            },
+          ];
+    // those of one kind come together, and share their beginning
+    const requests = Array.from({ length: 24 }, (_, i) =>
+      writing([...beginning, ...randomPrompt(60 + i, 3 + (i % 7))], {
+        edits: editsOf(Math.floor(i / 6)),
+        means: { layers: 'all', kinds: ['response_avg', 'prompt_avg', 'prompt_last'] },
+      }),
+    );
+    const single = requests.map((request) => {
+      using running = start(path);
+      running.submit({ ...request, ...alone });
+      return running.all()[0]!;
+    });
+    using together = start(path);
+    for (const request of requests) together.submit(request);
+    const results = together.all();
+    expect(
+      results.filter(({ cachedTokens }) => cachedTokens >= beginning.length).length,
+    ).toBeGreaterThanOrEqual(16);
+    results.forEach((result, i) => {
+      expect(result.tokens, `request ${i}`).toEqual(single[i]!.tokens);
+      expectSameReads(result, single[i]!);
+    });
+  },
+);
