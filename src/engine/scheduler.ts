@@ -96,9 +96,9 @@ export class Scheduler implements Disposable {
 
   /** The next token of every request that has just one to feed, in graphs of consecutive sequences. */
   #decodeRuns(): StepRow[][] {
-    const jobs = this.#active
-      .filter((job) => remaining(job) === 1 && job.depth === this.#model.info.layers)
-      .sort((a, b) => a.slot!.id - b.slot!.id);
+    const jobs = this.#active.filter((job) => remaining(job) === 1 && job.depth === this.#model.info.layers);
+    this.#closeGaps(jobs);
+    jobs.sort((a, b) => a.slot!.id - b.slot!.id);
     const runs: StepRow[][] = [];
     for (const job of jobs) {
       const run = runs.at(-1);
@@ -111,6 +111,24 @@ export class Scheduler implements Disposable {
       }
     }
     return runs;
+  }
+
+  /** Requests that end leave gaps, which cost a graph each: the last of those who write move into the first of them. */
+  #closeGaps(jobs: readonly Job[]): void {
+    if (!this.#model.divisible) return;
+    const writing = new Set(jobs.map((job) => job.slot!));
+    for (let low = this.#slots.findIndex((slot) => writing.has(slot)); ;) {
+      const gap = this.#slots.findIndex((slot, i) => i > low && !slot.busy);
+      const last = this.#slots.findLastIndex((slot) => writing.has(slot));
+      if (gap < 0 || gap > last) return;
+      const [idle, moved] = [this.#slots[gap]!, this.#slots[last]!];
+      if (![idle, moved].every((slot) => this.#model.movable(slot.tokens.length))) return;
+      this.#model.swapSequences(gap, last);
+      idle.id = last;
+      moved.id = gap;
+      this.#slots[gap] = moved;
+      this.#slots[last] = idle;
+    }
   }
 
   #canBridge(slot: Slot): boolean {

@@ -131,6 +131,52 @@ describe('a step', { timeout: 30_000 }, () => {
   });
 });
 
+describe('those who write', { timeout: 30_000 }, () => {
+  const lengths = [2, 30, 4, 6, 30, 8, 3, 30];
+  const requests = lengths.map((maxTokens, i): EngineRequest => ({
+    ...writing(randomPrompt(200 + i, 5 + (i % 3)), { ...alone, maxTokens }),
+    means: { layers: 'all', kinds: ['response_avg', 'prompt_avg', 'prompt_last'] },
+    edits: [{ op: 'add', layer: i % 4, direction: randomDirection(i, 2), coefficient: i - 3 }],
+  }));
+
+  test('move together when others end, and nothing of theirs changes', () => {
+    const single = requests.map((request) => {
+      using running = start(path);
+      running.submit(request);
+      return running.all()[0]!;
+    });
+    using running = start(path);
+    for (const request of requests) running.submit(request);
+    running.step();
+    for (let step = 2; step <= 30; step++) {
+      const graphs = running.step();
+      expect(graphs).toHaveLength(1);
+      // nobody computes for nothing: no more rows than requests that have not ended
+      expect(sum(graphs[0]!)).toBe(lengths.filter((length) => length >= step).length);
+    }
+    running.all().forEach((result, i) => {
+      expect(result.tokens, `request ${i}`).toEqual(single[i]!.tokens);
+      expectSameReads(result, single[i]!);
+      expect(result.editsApplied).toEqual(single[i]!.editsApplied);
+    });
+  });
+
+  test('leave what the idle hold as it is', () => {
+    using running = start(path);
+    const conversation = randomPrompt(300, 40);
+    running.submit(writing(conversation, { maxTokens: 2 }));
+    for (let seed = 301; seed < 308; seed++)
+      running.submit(writing(randomPrompt(seed, 20), { maxTokens: 20 }));
+    const [first] = running.all();
+    const goesOn = [...conversation, ...first!.tokens.slice(0, 1), ...randomPrompt(310, 9)];
+    running.submit(writing(goesOn));
+    running.submit(writing(goesOn, alone));
+    const [cached, anew] = running.all().slice(-2);
+    expect(cached!.cachedTokens).toBe(conversation.length + 1);
+    expect(cached!.tokens).toEqual(anew!.tokens);
+  });
+});
+
 test(
   'prompts fed in one step give what each gives alone: reads, edits of the prompt, a shared beginning',
   { timeout: 30_000 },
