@@ -129,7 +129,7 @@ for (const samples of values.samples.split(',').map(Number)) {
     `${texts.length} prompts × ${samples}`,
     middle(own).toFixed(0),
     middle(peer).toFixed(0),
-    `${ratio.median.toFixed(2)}×`,
+    `${ratio.median.toFixed(2)}× [${ratio.low.toFixed(2)}, ${ratio.high.toFixed(2)}]`,
     goal === undefined ? '' : `${goal}×`,
   ]);
   figures.push({

@@ -1,7 +1,7 @@
 /**
  * Picks the tokens of one answer: llama.cpp's native sampler chain, grammar → penalties → top-k → top-p → min-p →
  * temperature → draw. Where all that is wanted is the likeliest token, or a draw from the whole distribution (as in
- * rollouts), a look over the logits does it in a third of the time: the native chain copies the vocabulary first.
+ * rollouts), a look over the logits does it in half the time or less: the native chain copies the vocabulary first.
  */
 
 import { PersonaError } from '../errors.ts';
