@@ -1,7 +1,7 @@
 /** What is fed in which step: a scheduler over a real tiny model whose graphs are noted down. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openNative } from '../../src/engine/ffi.ts';
-import { GraphTap } from '../../src/engine/graph-tap.ts';
+import { GraphTap, type GraphPlan } from '../../src/engine/graph-tap.ts';
 import { NativeModel, type Row } from '../../src/engine/native-model.ts';
 import type { Edit, EngineRequest, EngineResult } from '../../src/engine/request.ts';
 import { Scheduler } from '../../src/engine/scheduler.ts';
@@ -23,8 +23,18 @@ class NotedModel extends NativeModel {
   }
 }
 
+/** After which layer each graph ended; undefined: it ran through. */
+class NotedTap extends GraphTap {
+  ends: (number | undefined)[] = [];
+
+  override run(plan: GraphPlan, decode: () => void): void {
+    this.ends.push(plan.endAfter);
+    super.run(plan, decode);
+  }
+}
+
 interface Running extends Disposable {
-  model: NotedModel;
+  tap: NotedTap;
   results: (EngineResult | undefined)[];
   submit(request: EngineRequest): void;
   /** one step: rows of its graphs, one number a sequence */
@@ -33,7 +43,7 @@ interface Running extends Disposable {
 }
 
 function start(path: string): Running {
-  const tap = new GraphTap();
+  const tap = new NotedTap();
   const options = { ...TINY_OPTIONS, modelPath: path, parallel: 8, batch: BATCH };
   const model = new NotedModel(options, tap.callback, { last: () => '' });
   tap.attach(model);
@@ -47,7 +57,7 @@ function start(path: string): Running {
     return model.graphs.map((graph) => [...graph.values()]);
   };
   return {
-    model,
+    tap,
     results,
     submit(request) {
       const at = results.push(undefined) - 1;
@@ -129,6 +139,24 @@ describe('a step', { timeout: 30_000 }, () => {
     expect(sum(longs)).toBe(3); // 64 + 64 + 64, and the last 8
     expect(longs.length).toBeLessThanOrEqual(8); // every other step
   });
+});
+
+test('a graph ends after the last block where nothing is predicted, and the reads of it are those of a whole one', () => {
+  const means = { layers: 'all', kinds: ['response_avg', 'prompt_avg', 'prompt_last'] } as const;
+  const prompt = randomPrompt(400, 20);
+  using running = start(path);
+  running.submit(writing(prompt, { maxTokens: 2, means }));
+  const [written] = running.all();
+  // the prompt before its last token; that and the first token of the answer, which predict; the last token
+  expect(running.tap.ends).toEqual([3, undefined, undefined, 3]);
+
+  using reading = start(path);
+  reading.submit({ prompt, answer: written!.tokens, means, ...alone });
+  reading.submit({ prompt, answer: written!.tokens, means, topLogprobs: 1, ...alone });
+  const [ended, whole] = reading.all();
+  expect(reading.tap.ends).toEqual([3, undefined]);
+  expectSameReads(ended!, whole!);
+  expectSameReads(written!, whole!);
 });
 
 describe('those who write', { timeout: 30_000 }, () => {
