@@ -4,7 +4,8 @@
     python extract.py MODEL.gguf PROMPTS.json SAMPLES MAX_TOKENS THREADS BATCH
 
 PROMPTS.json is a list of rendered prompts. Prints one JSON line: seconds of writing and of reading, answer tokens.
-Each answer is sampled at temperature 1 (the likeliest when SAMPLES is 1) in float32 with left padding; then prompt and
+Each answer is sampled at temperature 1 (the likeliest when SAMPLES is 1) in float32 with left padding, and has
+MAX_TOKENS tokens, since it does not end where the model would; then prompt and
 answer go through the model once more and the mean of every block over the answer is taken, as the paper's code does.
 Needs: pip install torch transformers gguf
 """
@@ -23,6 +24,7 @@ model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch
 tok.padding_side = "left"
 if tok.pad_token_id is None:
     tok.pad_token = tok.eos_token
+model.generation_config.eos_token_id = None
 jobs = [p for p in json.load(open(prompts)) for _ in range(samples)]
 torch.manual_seed(0)
 
@@ -33,10 +35,8 @@ def write():
     for i in range(0, len(jobs), batch):
         enc = tok(jobs[i:i + batch], return_tensors="pt", padding=True, add_special_tokens=False)
         how = {"do_sample": False} if samples == 1 else {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
-        out = model.generate(**enc, **how, max_new_tokens=max_tokens, pad_token_id=tok.pad_token_id,
-                             eos_token_id=tok.eos_token_id)
-        for row in out[:, enc.input_ids.shape[1]:].tolist():
-            answers.append(row[:row.index(tok.eos_token_id)] if tok.eos_token_id in row else row)
+        out = model.generate(**enc, **how, max_new_tokens=max_tokens, pad_token_id=tok.pad_token_id)
+        answers.extend(out[:, enc.input_ids.shape[1]:].tolist())
     return answers
 
 

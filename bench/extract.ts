@@ -1,13 +1,13 @@
 /**
  * The rollouts of an extraction, written and read, beside transformers doing the same on the same weights: how many
- * times faster. Ours reads while it writes and shares the beginnings of prompts; theirs writes in batches and reads
- * each text again, as the paper's code does.
+ * times faster. Ours runs as `persona extract` runs it: it reads while it writes, and shares the beginnings of prompts;
+ * theirs writes in batches and reads each text again, as the paper's code does.
  *
  *   PY=python node bench/extract.ts [--model M] [--peer-model M.gguf] [--threads 2] [--questions 8] [--pairs 2]
- *     [--samples 1,10] [--max-tokens 64] [--batch 16] [--repeats 2] [--json]
+ *     [--samples 1,10] [--max-tokens 64] [--batch 16] [--repeats 3] [--json]
  *
- * Both sides have the same prompts, so the same number of answers; they end where the model ends them, so rates are of
- * answer tokens. Ends with 100 when a goal (3× at one sample a prompt, 4× at ten) is missed.
+ * Both sides have the same prompts and write as many answers of as many tokens, since neither ends where the model would.
+ * Ends with 100 when a goal (3× at one sample a prompt, 4× at ten) is missed.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -15,6 +15,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { contextFor } from '../src/cli/extract.ts';
 import { table } from '../src/cli/kit/table.ts';
 import { pairedRatio } from '../src/math/paired-ratio.ts';
 import { openChatModel } from '../src/model/chat-model.ts';
@@ -35,7 +36,7 @@ const { values } = parseArgs({
     samples: { type: 'string', default: '1,10' },
     'max-tokens': { type: 'string', default: '64' },
     batch: { type: 'string', default: '16' },
-    repeats: { type: 'string', default: '2' },
+    repeats: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -55,8 +56,8 @@ async function ours(samples: number, seed: number): Promise<Measured> {
   await using model = await openChatModel({
     model: values.model,
     threads: Number(values.threads),
-    parallel: 16,
-    context: 512,
+    parallel: 'many',
+    context: contextFor(maxTokens),
   });
   const plan = planRollouts({ ...trait, instruction }, { questions, samples });
   const begun = performance.now();
@@ -65,6 +66,7 @@ async function ours(samples: number, seed: number): Promise<Measured> {
     maxTokens,
     temperature: usualTemperature(samples),
     seed,
+    ignoreEnd: true,
   }))
     tokens += rollout.tokens;
   return { seconds: (performance.now() - begun) / 1000, tokens };
@@ -127,7 +129,7 @@ for (const samples of values.samples.split(',').map(Number)) {
     `${texts.length} prompts × ${samples}`,
     middle(own).toFixed(0),
     middle(peer).toFixed(0),
-    `${ratio.median.toFixed(2)}×`,
+    `${ratio.median.toFixed(2)}× [${ratio.low.toFixed(2)}, ${ratio.high.toFixed(2)}]`,
     goal === undefined ? '' : `${goal}×`,
   ]);
   figures.push({

@@ -69,7 +69,10 @@ export function registerAxis(program: Command): void {
 
 async function verb(session: Session, options: Options): Promise<void> {
   const set = await loadRoles(options.roles); // before the model, which takes its time
-  await using model = await openModel(session, options, { context: contextFor(options.maxTokens ?? 0) });
+  await using model = await openModel(session, options, {
+    parallel: 'many',
+    context: contextFor(options.maxTokens ?? 0),
+  });
   const { identity } = model;
   const usual = usualAxisSizes(model.engine.info);
   const folder = options.run ?? join('runs', `axis-${identity.name.replace(/[^\w.-]+/g, '-')}`);

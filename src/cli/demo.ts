@@ -55,7 +55,10 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   const begun = performance.now();
   const trait = await loadTrait(name);
   session.human('1  The model');
-  await using model = await openModel(session, options, { context: contextFor(SIZES.maxTokens) });
+  await using model = await openModel(session, options, {
+    parallel: 'many',
+    context: contextFor(SIZES.maxTokens),
+  });
   const { identity, engine } = model;
   session.human(
     `   ${identity.name}: ${identity.layers} layers of width ${identity.width}, ${identity.quantization}; ${engine.info.devices[0]}`,

@@ -90,7 +90,7 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   for (const { vector } of specs) await find(vector); // before the model, which takes its time
   await using opened = await openJudges(session, options);
   const context = contextFor(options.maxTokens ?? 0) + roomForShots(Math.max(...shots));
-  await using model = await openModel(session, options, { context });
+  await using model = await openModel(session, options, { parallel: 'many', context });
   const { watches, notes } = await resolveWatches(specs, find, model.identity);
   for (const note of [...notes, ...strangers(watches, trait.name)]) session.human(note);
 

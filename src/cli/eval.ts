@@ -125,7 +125,10 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   if (options.output !== undefined) checkOutput(options.output, given!, overwrite);
   const steering = await planSteering({ steer: options.steer ?? [] });
   await using opened = await openJudges(session, options);
-  await using model = await openModel(session, options, { context: contextFor(options.maxTokens ?? 0) });
+  await using model = await openModel(session, options, {
+    parallel: 'many',
+    context: contextFor(options.maxTokens ?? 0),
+  });
 
   const { edits, applied, notes } = await steerModel(steering, model.identity);
   for (const note of notes) session.human(note);

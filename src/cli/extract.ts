@@ -145,7 +145,10 @@ async function verb(session: Session, name: string, options: Options): Promise<v
   if (given !== undefined) return fromGiven(session, name, trait, given, options);
   if (options.capability !== undefined) await readCapability(options.capability); // before the hours of asking
   await using judges = await openJudges(session, options);
-  await using model = await openModel(session, options, { context: contextFor(options.maxTokens ?? 0) });
+  await using model = await openModel(session, options, {
+    parallel: 'many',
+    context: contextFor(options.maxTokens ?? 0),
+  });
   const folder = options.run ?? usualRunFolder(trait!, model);
   session.human(
     `${trait!.name} in ${model.identity.name} (${model.engine.info.devices[0]}); rows go to ${folder}`,

@@ -127,7 +127,10 @@ async function verb(session: Session, nameOrPath: string, options: Options): Pro
     variants.map(({ kind }) => kind),
   );
   await using opened = await openJudges(session, options);
-  await using model = await openModel(session, options, { context: contextFor(options.maxTokens) });
+  await using model = await openModel(session, options, {
+    parallel: 'many',
+    context: contextFor(options.maxTokens),
+  });
   const note = checkFit(vector, model.identity, path);
   if (note) session.human(note);
   const usual = usualSizes(model.engine.info);

@@ -43,7 +43,7 @@ export function place(
   const near = nearIdle(slots);
   const slot = source && near.includes(source) && isMostOf(prefix, source) ? source : longestIdle(near);
   if (source && source !== slot) {
-    model.copySequence(source.id, slot.id);
+    model.copySequence(source.id, slot.id, source.tokens.length);
     slot.checkpoints = [...source.checkpoints];
   }
   if (!model.truncate(slot.id, prefix.length)) {

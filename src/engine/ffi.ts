@@ -129,6 +129,11 @@ const llamaFunctions = {
   llama_memory_seq_rm: 'bool llama_memory_seq_rm(void *memory, int32_t seq, int32_t p0, int32_t p1)',
   llama_memory_seq_cp:
     'void llama_memory_seq_cp(void *memory, int32_t from, int32_t to, int32_t p0, int32_t p1)',
+  llama_state_seq_get_size: 'size_t llama_state_seq_get_size(void *ctx, int32_t seq)',
+  llama_state_seq_get_data:
+    'size_t llama_state_seq_get_data(void *ctx, _Out_ uint8_t *buffer, size_t size, int32_t seq)',
+  llama_state_seq_set_data:
+    'size_t llama_state_seq_set_data(void *ctx, const uint8_t *buffer, size_t size, int32_t seq)',
   llama_memory_seq_pos_max: 'int32_t llama_memory_seq_pos_max(void *memory, int32_t seq)',
   llama_memory_clear: 'void llama_memory_clear(void *memory, bool data)',
   llama_model_get_vocab: 'void *llama_model_get_vocab(void *model)',

@@ -5,7 +5,7 @@
 
 import { applyEdits } from './edits.ts';
 import type { GraphTap, LayerVisit } from './graph-tap.ts';
-import type { Job } from './job.ts';
+import { wantsLogits, type Job } from './job.ts';
 import { layerOutput, watchLayer } from './layer-input.ts';
 import type { NativeModel, Row } from './native-model.ts';
 import { partOf } from './part.ts';
@@ -41,10 +41,10 @@ export class GraphRun {
     const { visited, copied } = this.#wanted(rows, depth);
     // the last block has only the rows that put something out
     if (outputs.length === 0) visited.delete(layers - 1);
-    const endsEarly = depth < layers;
-    this.#prepare(visited.size > 0 || endsEarly, copied);
+    const endAfter = this.#endOf(rows, depth, visited);
+    this.#prepare(visited.size > 0 || endAfter !== undefined, copied);
 
-    if (visited.size === 0 && !endsEarly) this.#model.decode(rows);
+    if (visited.size === 0 && endAfter === undefined) this.#model.decode(rows);
     else {
       const visit: LayerVisit = (values, layer, count) =>
         this.#visit(values, layer, count < rows.length ? outputs : rows, copied);
@@ -54,13 +54,25 @@ export class GraphRun {
         rows: rows.length,
         outputs: outputs.length,
         layers: visited,
-        endAfter: endsEarly ? depth - 1 : undefined,
+        endAfter,
         visit,
       };
       this.#tap.run(plan, () => this.#model.decode(rows));
     }
     for (const layer of copied) this.#read(layer, layerOutput(this.#model, layer, rows.length), rows, false);
     this.#relax();
+  }
+
+  /**
+   * The last block to compute, where the graph need not run through. Rows that the last block is read at put out
+   * logits as well, and those of a whole prompt cost a quarter of a small model's time: where none are wanted, the graph
+   * ends before them. (Only with the tap on for the read anyway; where no row puts out anything, there is nothing to save.)
+   */
+  #endOf(rows: readonly StepRow[], depth: number, visited: ReadonlySet<number>): number | undefined {
+    const { layers } = this.#model.info;
+    if (depth < layers) return depth - 1;
+    const predicts = rows.some(({ job, position }) => job && wantsLogits(job, position));
+    return !predicts && visited.has(layers - 1) ? layers - 1 : undefined;
   }
 
   /** Layers that these rows have to be edited or read at: by the tap, or from llama.cpp's copy. */

@@ -162,6 +162,10 @@ export interface LoraFile {
   scale?: number | undefined;
 }
 
+export const DEFAULT_PARALLEL = 8;
+/** Tokens per request when nothing is asked for: a few turns of chat, and 190 MB of cache at 8 × on the default model. */
+export const DEFAULT_CONTEXT = 2048;
+
 export interface EngineOptions {
   modelPath: string;
   /** Sequences decoded together. @default 8 */

@@ -1,11 +1,13 @@
 /**
  * Picks the tokens of one answer: llama.cpp's native sampler chain, grammar → penalties → top-k → top-p → min-p →
- * temperature → draw. Where the likeliest token is wanted and nothing is penalised, a look over the logits does it in a third of the time.
+ * temperature → draw. Where all that is wanted is the likeliest token, or a draw from the whole distribution (as in
+ * rollouts), a look over the logits does it in half the time or less: the native chain copies the vocabulary first.
  */
 
 import { PersonaError } from '../errors.ts';
+import { random } from '../math/random.ts';
 import type { Native, Pointer } from './ffi.ts';
-import { indexOfLargest } from './logits.ts';
+import { drawToken, indexOfLargest } from './logits.ts';
 import type { NativeModel } from './native-model.ts';
 import type { Sampling } from './request.ts';
 
@@ -21,10 +23,15 @@ export interface Sampler extends Disposable {
 /** @throws PersonaError USAGE for a grammar that llama.cpp does not take */
 export function createSampler(model: NativeModel, sampling: Sampling, grammar?: string): Sampler {
   const { native, context } = model;
-  const { temperature = 1, repeatPenalty = 1, frequencyPenalty = 0, presencePenalty = 0 } = sampling;
+  const { temperature = 1, topK = 0, topP = 1, minP = 0 } = sampling;
+  const { repeatPenalty = 1, frequencyPenalty = 0, presencePenalty = 0 } = sampling;
   const penalised = repeatPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0;
-  if (temperature === 0 && !penalised && grammar === undefined) {
-    return { pick: (row) => indexOfLargest(model.logits(row)), [Symbol.dispose]() {} };
+  if (!penalised && grammar === undefined) {
+    if (temperature === 0) return byLogits(model, indexOfLargest);
+    if (topK === 0 && topP >= 1 && minP === 0) {
+      const source = random(sampling.seed ?? 0);
+      return byLogits(model, (logits) => drawToken(logits, temperature, source.uniform()));
+    }
   }
   const chain: Pointer = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params());
   if (grammar !== undefined) native.llama_sampler_chain_add(chain, grammarLink(model, grammar, chain));
@@ -35,6 +42,10 @@ export function createSampler(model: NativeModel, sampling: Sampling, grammar?: 
     pick: (row) => native.llama_sampler_sample(chain, context, row) as number,
     [Symbol.dispose]: () => native.llama_sampler_free(chain), // and all its links
   };
+}
+
+function byLogits(model: NativeModel, choose: (logits: Float32Array) => number): Sampler {
+  return { pick: (row) => choose(model.logits(row)), [Symbol.dispose]() {} };
 }
 
 function grammarLink({ native, vocab }: NativeModel, grammar: string, chain: Pointer): Pointer {

@@ -1,6 +1,7 @@
 /**
- * Continuous batching: requests join and leave between steps. A step is one graph for the next token of every answer
- * that is being written, and one for a piece of one prompt (so a long prompt makes others wait for one batch at most).
+ * Continuous batching: requests join and leave between steps. A step feeds prompts, one graph each, up to the rows of
+ * one batch (so a long prompt makes others wait for one batch at most); then one graph feeds the next token of every
+ * answer that is being written. Those that began together go on together, in graphs that are full from the start.
  */
 
 import { PersonaError } from '../errors.ts';
@@ -74,9 +75,8 @@ export class Scheduler implements Disposable {
   step(): void {
     this.#clock++;
     this.#admit();
+    this.#prefill();
     for (const run of this.#decodeRuns()) this.#execute(run, this.#model.info.layers);
-    const prefill = this.#nextPrefill();
-    if (prefill) this.#execute(prefill.rows, prefill.depth);
   }
 
   // 1) Requests come into slots
@@ -96,9 +96,9 @@ export class Scheduler implements Disposable {
 
   /** The next token of every request that has just one to feed, in graphs of consecutive sequences. */
   #decodeRuns(): StepRow[][] {
-    const jobs = this.#active
-      .filter((job) => remaining(job) === 1 && job.depth === this.#model.info.layers)
-      .sort((a, b) => a.slot!.id - b.slot!.id);
+    const jobs = this.#active.filter((job) => remaining(job) === 1 && job.depth === this.#model.info.layers);
+    this.#closeGaps(jobs);
+    jobs.sort((a, b) => a.slot!.id - b.slot!.id);
     const runs: StepRow[][] = [];
     for (const job of jobs) {
       const run = runs.at(-1);
@@ -113,29 +113,61 @@ export class Scheduler implements Disposable {
     return runs;
   }
 
+  /** Requests that end leave gaps, which cost a graph each: the last of those who write move into the first of them. */
+  #closeGaps(jobs: readonly Job[]): void {
+    if (!this.#model.divisible) return;
+    const writing = new Set(jobs.map((job) => job.slot!));
+    for (let low = this.#slots.findIndex((slot) => writing.has(slot)); ;) {
+      const gap = this.#slots.findIndex((slot, i) => i > low && !slot.busy);
+      const last = this.#slots.findLastIndex((slot) => writing.has(slot));
+      if (gap < 0 || gap > last) return;
+      const [idle, moved] = [this.#slots[gap]!, this.#slots[last]!];
+      if (![idle, moved].every((slot) => this.#model.movable(slot.tokens.length))) return;
+      this.#model.swapSequences(gap, last);
+      idle.id = last;
+      moved.id = gap;
+      this.#slots[gap] = moved;
+      this.#slots[last] = idle;
+    }
+  }
+
   #canBridge(slot: Slot): boolean {
     return this.#model.divisible && slot.tokens.length < this.#model.info.contextPerRequest;
   }
 
-  /** A piece of the prompt (or given answer) of one request; they take turns. */
-  #nextPrefill(): { rows: StepRow[]; depth: number } | undefined {
+  /** Feeds prompts (and given answers): the rows of one batch at most, so that whoever writes goes on soon. */
+  #prefill(): void {
+    let room = this.#model.batchSize;
+    for (let first = true; ; first = false) {
+      const jobs = this.#toPrefill();
+      // a long prompt goes first every other step; the rest of the step is for those who fit in
+      const job = first ? this.#inTurn(jobs) : jobs.find((other) => this.#pieceOf(other) <= room);
+      if (!job) return;
+      if (first) this.#lastPrefilled = remaining(job) > this.#model.batchSize ? job.id : 0;
+      const rows = Array.from({ length: this.#pieceOf(job) }, (_, i) => this.#row(job, job.fed + i));
+      this.#execute(rows, job.depth);
+      room -= rows.length;
+      this.#admit(); // those who waited for just this beginning
+    }
+  }
+
+  #toPrefill(): Job[] {
     const { layers } = this.#model.info;
-    const jobs = this.#active.filter(
-      (job) => remaining(job) > 1 || (remaining(job) === 1 && job.depth < layers),
-    );
-    if (jobs.length === 0) return undefined;
-    const job = jobs.find((candidate) => candidate.id > this.#lastPrefilled) ?? jobs[0]!;
-    this.#lastPrefilled = remaining(job) > this.#model.batchSize ? job.id : 0;
+    return this.#active.filter((job) => remaining(job) > 1 || (remaining(job) === 1 && job.depth < layers));
+  }
+
+  #inTurn(jobs: readonly Job[]): Job | undefined {
+    return jobs.find((job) => job.id > this.#lastPrefilled) ?? jobs[0];
+  }
+
+  /** Rows that a job feeds in its next graph: up to where its sums are to be kept, and no more than put out at once. */
+  #pieceOf(job: Job): number {
     let count = Math.min(remaining(job), this.#model.batchSize);
     for (const length of job.checkpointsAt) if (length > job.fed) count = Math.min(count, length - job.fed);
-    const rows: StepRow[] = [];
     let outputs = 0;
-    for (let i = 0; i < count; i++) {
-      const row = this.#row(job, job.fed + i);
-      if (row.output && ++outputs > MAX_OUTPUT_ROWS) break;
-      rows.push(row);
-    }
-    return { rows, depth: job.depth };
+    for (let i = 0; i < count; i++)
+      if (putsOut(job, job.fed + i, this.#model.info.layers) && ++outputs > MAX_OUTPUT_ROWS) return i;
+    return count;
   }
 
   #row(job: Job, position: number): StepRow {

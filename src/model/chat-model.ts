@@ -1,11 +1,12 @@
 /** A model that is ready to talk: found (and fetched), identified, loaded into an engine, with its chat template. */
 
 import { openEngine, type Engine } from '../engine/engine.ts';
-import type { EngineOptions } from '../engine/request.ts';
+import { DEFAULT_CONTEXT, type EngineOptions } from '../engine/request.ts';
 import { readGguf } from './gguf-read.ts';
 import { modelFileHash } from './identity.ts';
 import { identifyLoras } from './lora-file.ts';
 import { type ModelIdentity, quantizationName, templateHash } from './model-identity.ts';
+import { manyTexts } from './many-texts.ts';
 import { resolveModel } from './pull.ts';
 import type { ResolveOptions } from './resolved-model.ts';
 import { slowQuantization } from './slow-quantization.ts';
@@ -24,9 +25,11 @@ export interface ChatModel extends AsyncDisposable {
 type MayBeUndefined<T> = { [K in keyof T]: T[K] | undefined };
 
 export interface OpenChatModelOptions
-  extends MayBeUndefined<Omit<EngineOptions, 'modelPath'>>, ResolveOptions {
+  extends MayBeUndefined<Omit<EngineOptions, 'modelPath' | 'parallel'>>, ResolveOptions {
   /** path, catalog name, `hf:…`; undefined: the default model */
   model?: string | undefined;
+  /** Sequences decoded together; 'many' for work of many texts: up to 32, as memory allows. @default 8 */
+  parallel?: number | 'many' | undefined;
   /** from 0 to 1, while the weights are read */
   onLoadProgress?: ((fraction: number) => void) | undefined;
 }
@@ -44,8 +47,12 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
   const quantization = quantizationName(file);
   const loras = await identifyLoras(options.loras ?? [], file, options);
   const { onLoadProgress } = options;
+  const parallel =
+    options.parallel === 'many'
+      ? manyTexts(file, options.context ?? DEFAULT_CONTEXT, options.cacheType)
+      : options.parallel;
   const engine = await openEngine({
-    ...engineOptions(options),
+    ...engineOptions({ ...options, parallel }),
     modelPath: found.path,
     ...(onLoadProgress && { onLoadProgress }),
   });
@@ -84,7 +91,9 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
   };
 }
 
-function engineOptions(options: OpenChatModelOptions): Omit<EngineOptions, 'modelPath'> {
+function engineOptions(
+  options: OpenChatModelOptions & { parallel: number | undefined },
+): Omit<EngineOptions, 'modelPath'> {
   const { parallel, context, batch, threads, gpuLayers, cacheType, readVia, loras } = options;
   return Object.fromEntries(
     Object.entries({ parallel, context, batch, threads, gpuLayers, cacheType, readVia, loras }).filter(

@@ -16,6 +16,8 @@ export interface AskOptions {
   /** @default 1 */
   topP?: number;
   seed: number;
+  /** goes on where the model would end its answer: all answers are as long as allowed. @default false */
+  ignoreEnd?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +45,7 @@ export type Answered<P extends { id: string; messages: ChatMessage[] }> = Rollou
 export async function answerOf<P extends { id: string; messages: ChatMessage[] }>(
   model: ChatModel,
   planned: P,
-  { maxTokens, temperature, topP = 1, seed }: AskOptions,
+  { maxTokens, temperature, topP = 1, seed, ignoreEnd = false }: AskOptions,
   signal: AbortSignal,
 ): Promise<Answered<P>> {
   const { messages, ...rest } = planned;
@@ -52,6 +54,7 @@ export async function answerOf<P extends { id: string; messages: ChatMessage[] }
     {
       prompt,
       maxTokens,
+      ignoreEnd,
       sampling: { temperature, topP, seed: seed + ownSeed(planned.id) },
       means: { layers: 'all', kinds: MEAN_KINDS },
     },

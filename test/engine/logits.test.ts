@@ -1,7 +1,7 @@
 /** The arithmetic over logits against its plain definitions. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { indexOfLargest, largest, logSumExp } from '../../src/engine/logits.ts';
+import { drawToken, indexOfLargest, largest, logSumExp } from '../../src/engine/logits.ts';
 
 const f32 = (...values: number[]): Float32Array => new Float32Array(values);
 const rows = fc
@@ -35,4 +35,31 @@ test('the largest are what sorting gives', () => {
   );
   const equal = new Float32Array(9);
   expect(largest(equal, 3).map(({ token }) => token)).toEqual([0, 1, 2]);
+});
+
+test('a drawn token is the one at its share of the probability', () => {
+  const temperatures = fc.constantFrom(0.1, 0.7, 1, 1.5, 10);
+  const uniforms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+  fc.assert(
+    fc.property(rows, temperatures, uniforms, (logits, temperature, uniform) => {
+      const max = Math.max(...logits);
+      const weights = Array.from(logits, (x) => Math.exp((x - max) / temperature));
+      const at = uniform * weights.reduce((sum, x) => sum + x, 0);
+      const token = drawToken(logits, temperature, uniform);
+      const below = weights.slice(0, token).reduce((sum, x) => sum + x, 0);
+      expect(below).toBeLessThanOrEqual(at + 1e-8);
+      if (token < logits.length - 1) expect(below + weights[token]!).toBeGreaterThan(at - 1e-8);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('what has no probability is not drawn, at the ends neither', () => {
+  const logits = new Float32Array(600).fill(-Infinity);
+  logits[300] = 2;
+  logits[400] = 2;
+  expect(drawToken(logits, 1, 0)).toBe(300);
+  expect(drawToken(logits, 1, 0.4999)).toBe(300);
+  expect(drawToken(logits, 1, 0.5001)).toBe(400);
+  expect(drawToken(logits, 1, 1 - 2 ** -53)).toBe(400);
 });

@@ -198,7 +198,7 @@ describe('tuning', () => {
       chat.model,
       trait,
       directions(),
-      [countingJudge((answer) => (letters(answer) > 8 ? 0 : 100))],
+      [countingJudge((answer) => (letters(answer) > 3 ? 0 : 100))],
       join(folder(), 'sweep.jsonl'),
       { ...context, layers: [2], coefficients: [0.25, 1, 3] },
     );

@@ -1,7 +1,7 @@
 /** The options by which a verb opens a model, and the opening itself, told to people as it goes on. */
 
 import { type Command, Option } from 'commander';
-import { type ChatModel, openChatModel } from '../../model/chat-model.ts';
+import { type ChatModel, openChatModel, type OpenChatModelOptions } from '../../model/chat-model.ts';
 import type { LoraFile } from '../../engine/request.ts';
 import type { Progress as Report } from '../../model/progress.ts';
 import { parseLora } from '../../model/lora-file.ts';
@@ -58,7 +58,7 @@ const WORTH_TELLING_MS = 500;
 export async function openModel(
   session: Session,
   options: ModelOptions,
-  defaults: Pick<ModelOptions, 'parallel' | 'context'> = {},
+  defaults: Pick<OpenChatModelOptions, 'parallel' | 'context'> = {},
 ): Promise<ChatModel> {
   const { model, threads, gpuLayers, cacheType, offline, lora } = options;
   const steps = stepsOf(session);
