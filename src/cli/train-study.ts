@@ -9,11 +9,12 @@ import type { TrainEvent } from '../train/train.ts';
 import { traitsOf } from '../screen/diff/traits.ts';
 import { readCapability } from '../vector/capability-items.ts';
 import { vectorFinder } from '../vector/find.ts';
+import { contextFor } from './extract.ts';
 import { openJudges } from './kit/judge-options.ts';
 import type { Session } from './kit/run.ts';
 import { studyText } from './kit/study-text.ts';
 import { trainOptionsOf, type TrainVerbOptions } from './kit/train-options.ts';
-import { ANSWER_CONTEXT, JUDGE_PAIRS, shown } from './train.ts';
+import { JUDGE_PAIRS, shown } from './train.ts';
 
 export async function studyVerb(
   session: Session,
@@ -46,7 +47,7 @@ export async function studyVerb(
   const [trait] = await traitsOf([{ vector, source: spec.vector }], asked.traits ?? []);
   const events = study({
     ...asked,
-    engine: { ...asked.engine, context: ANSWER_CONTEXT },
+    engine: { ...asked.engine, context: contextFor(options.maxTokens) },
     vector: { source: spec.vector, layer, vector },
     coefficients: options.coefficients,
     inference: options.inference,

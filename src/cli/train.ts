@@ -9,6 +9,7 @@ import { scoreArms, type ArmScores } from '../train/arms.ts';
 import { mergeAdapter } from '../train/merge.ts';
 import { train, type TrainEvent, type TrainResult } from '../train/train.ts';
 import { readCapability } from '../vector/capability-items.ts';
+import { contextFor } from './extract.ts';
 import { describe } from './kit/help.ts';
 import { openJudges } from './kit/judge-options.ts';
 import { stepsOf } from './kit/model-options.ts';
@@ -18,8 +19,6 @@ import { addTrainOptions, trainOptionsOf, watchesOf, type TrainVerbOptions } fro
 import { canaryText, loadedText, lookText, planText, trainedJson, trainedText } from './kit/train-text.ts';
 import { studyVerb } from './train-study.ts';
 
-/** Room for a question and an answer beside it. */
-export const ANSWER_CONTEXT = 512;
 /** Instruction pairs that the likelihood judge uses for one answer. */
 export const JUDGE_PAIRS = 2;
 
@@ -185,7 +184,7 @@ async function scored(
       engine: {
         model: plan.model.path,
         threads: options.threads,
-        context: ANSWER_CONTEXT,
+        context: contextFor(options.maxTokens),
         onNote: (text) => session.human(text),
       },
       signal: session.signal,

@@ -103,6 +103,7 @@ export async function scoreArms(arms: readonly Arm[], options: ArmsOptions): Pro
   for (const adapter of new Set(arms.map((arm) => arm.adapter))) {
     const own = arms.filter((arm) => arm.adapter === adapter);
     await using held = new LazyModel({
+      parallel: 'many',
       ...options.engine,
       ...(adapter !== undefined && { loras: [{ path: adapter }] }),
     });
@@ -235,7 +236,7 @@ async function capabilityOf(
 async function judged(answers: readonly Answer[], options: ArmsOptions): Promise<Scored[]> {
   const { judges: choices, run, signal, onProgress } = options;
   const rows: Scored[] = [];
-  await using held = new LazyModel(options.engine);
+  await using held = new LazyModel({ parallel: 'many', ...options.engine });
   for (const { trait, vector } of options.traits) {
     const own = answers.filter(({ traitName }) => traitName === trait.name);
     const make = async function* (missing: readonly Answer[]): AsyncGenerator<Scored> {
