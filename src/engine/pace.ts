@@ -14,6 +14,8 @@ const WINDOW_MS = 400;
 /** Before the first trial, ms; doubled with each that fails, up to the most. */
 const REST_MS = 4000;
 const MOST_REST_MS = 64_000;
+/** A trial that failed cost about as long as its window: it is to be a small part of the time. */
+const REST_TIMES = 8;
 
 export interface Clock {
   /** ms */
@@ -64,7 +66,7 @@ export class Pace {
     if (this.#wall < WINDOW_MS) return;
     const had = this.#cpu / this.#wall; // threads' worth of processor time
     if (this.#threads > 1 && had < CROWDED * this.#threads) {
-      this.#restUntil = this.#clock.now() + this.#rest;
+      this.#restUntil = this.#clock.now() + Math.max(this.#rest, REST_TIMES * this.#wall);
       this.#rest = Math.min(2 * this.#rest, MOST_REST_MS);
       this.#use(Math.max(1, Math.min(this.#threads - 1, Math.floor(had))));
       return;

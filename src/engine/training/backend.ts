@@ -9,15 +9,17 @@ import {
   type Buffer,
   type Context,
   type Ggml,
+  type Graph,
   type Tensor,
 } from '../ggml.ts';
 import { TENSOR } from '../ffi.ts';
+import { Pace } from '../pace.ts';
 
 /** ggml's numbers of the types that graphs make; files' types come as numbers with the weights. */
 export const TYPE = { f32: 0, f16: 1, q8_0: 8, i32: 26, bf16: 30 } as const;
 
 export interface BackendOptions {
-  /** of the CPU */
+  /** of the CPU; fewer compute while other programs crowd it. Their number does not change what comes out, bit by bit */
   threads: number;
   /** @default 'cpu' */
   device?: 'cpu' | 'gpu';
@@ -27,6 +29,7 @@ export interface BackendOptions {
 export class TrainingBackend implements Disposable {
   readonly ggml: Ggml;
   readonly handle: BackendHandle;
+  readonly #pace: Pace;
 
   /** @throws PersonaError UNSUPPORTED where there is no such device */
   constructor({ threads, device = 'cpu' }: BackendOptions) {
@@ -36,6 +39,19 @@ export class TrainingBackend implements Disposable {
     this.handle = this.ggml.ggml_backend_dev_init(deviceOf(this.ggml.native, device), null);
     if (!this.handle) throw new PersonaError('ENGINE_FAILED', `the ${device} cannot be opened for training`);
     if (device === 'cpu') this.ggml.setThreads(this.handle, threads);
+    // threads that wait for a GPU use no processor time: nothing can be learned from that
+    this.#pace = new Pace(device === 'cpu' ? threads : 1, (count) =>
+      this.ggml.setThreads(this.handle, count),
+    );
+  }
+
+  /** @throws PersonaError ENGINE_FAILED */
+  compute(graph: Graph): void {
+    let status = 0;
+    this.#pace.run(() => {
+      status = this.ggml.ggml_backend_graph_compute(this.handle, graph) as number;
+    });
+    if (status !== 0) throw new PersonaError('ENGINE_FAILED', `a training pass failed with ${status}`);
   }
 
   /** Tensors that stay: described in `ctx`, their memory in one buffer, zeroed. */

@@ -130,8 +130,7 @@ export class TrainingGraph implements Disposable {
     if (!this.#ggml.ggml_gallocr_alloc_graph(allocator, this.#graph))
       throw new PersonaError('ENGINE_FAILED', 'no memory left for a training pass', MEMORY_REMEDY);
     for (const { tensor, data } of this.#inputs) this.#backend.write(tensor, data);
-    const status: number = this.#ggml.ggml_backend_graph_compute(handle, this.#graph);
-    if (status !== 0) throw new PersonaError('ENGINE_FAILED', `a training pass failed with ${status}`);
+    this.#backend.compute(this.#graph);
   }
 
   [Symbol.dispose](): void {
