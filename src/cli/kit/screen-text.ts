@@ -12,6 +12,7 @@ const MOST_ROWS = 20;
 export function screenText(result: ScreenResult, found: readonly Verdict[], bad: number): string {
   const { samples, unmeasured, traits, files, by, kept, dropped, agreement } = result;
   const parts = traits.map((trait) => traitText(trait, result));
+  parts.push(...result.warnings.map((warning) => `Warning: ${warning}`));
   if (files.length > 1 || by === undefined) parts.push(groupsText('file', files, traits));
   if (by) parts.push(groupsText(by.field, by.groups, traits));
   if (agreement)
