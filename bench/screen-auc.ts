@@ -29,6 +29,7 @@ import { METHODS, type Method } from '../src/screen/measure.ts';
 import { screen, type ScreenedRow } from '../src/screen/screen.ts';
 import { loadTrait } from '../src/trait/load.ts';
 import { vectorFinder } from '../src/vector/find.ts';
+import { readingLayer } from '../src/vector/reading-layer.ts';
 import { openRunFolder, openRunLog } from '../src/vector/run-folder.ts';
 
 /** Of `difference` on the first trait. */
@@ -122,7 +123,12 @@ async function screened(trait: string, vector: string, data: string, method: Met
   await using model = await open(); // a fresh engine: nothing is in its cache
   const layers = Array.from({ length: model.engine.info.layers - 1 }, (_, layer) => layer);
   const specs = values.layers === 'all' ? layers.map((layer) => ({ vector, layer })) : [{ vector }];
-  const { watches } = await resolveWatches(specs, vectorFinder(), model.identity);
+  const { watches } = await resolveWatches(
+    specs,
+    vectorFinder(),
+    model.identity,
+    (found) => readingLayer(found)?.layer,
+  );
   const rows: ScreenedRow[] = [];
   const begun = performance.now();
   for await (const row of screen(model, data, { watches, method, maxTokens })) rows.push(row);

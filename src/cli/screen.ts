@@ -26,6 +26,7 @@ import { junit } from '../screen/gate-text.ts';
 import { checkGates, markdown, verdicts } from '../screen/verdicts.ts';
 import { loadTrait } from '../trait/load.ts';
 import { vectorFinder } from '../vector/find.ts';
+import { readingLayer } from '../vector/reading-layer.ts';
 import { direction } from '../vector/vector.ts';
 import { describe } from './kit/help.ts';
 import { type ChosenJudges, judgesOf, openJudges } from './kit/judge-options.ts';
@@ -79,7 +80,7 @@ export function registerScreen(program: Command): void {
     )
     .requiredOption(
       '--vector <vector>',
-      'VECTOR[@LAYER]; may be repeated, one pass reads them all',
+      'VECTOR[@LAYER]; may be repeated, one pass reads them all (default layer: where it tells apart best)',
       repeated((text) => parseWatch(text)),
     )
     .addOption(
@@ -184,8 +185,13 @@ async function screenFiles(
   const files = await inputFiles(session, given, output, hub).finally(steps.end);
 
   await using model = await openModel(session, options, { parallel: DEFAULT_PARALLEL });
-  const { watches, notes } = await resolveWatches(options.vector, find, model.identity);
-  for (const note of notes) session.human(note);
+  const { watches, notes } = await resolveWatches(
+    options.vector,
+    find,
+    model.identity,
+    (vector) => readingLayer(vector)?.layer,
+  );
+  for (const note of [...notes, ...layerNotes(options.vector, watches)]) session.human(note);
   checkGates(
     gates,
     watches.map(({ name }) => name),
@@ -234,6 +240,19 @@ async function screenFiles(
   session.human(`the page: ${report}`);
   session.result(documentOf(result, found, bad), screenText(result, found, bad));
   return found.every(({ passed }) => passed) ? undefined : GATE_NOT_MET;
+}
+
+/** Of vectors that are read at another layer than they steer at. */
+function layerNotes(specs: readonly WatchSpec[], watches: readonly Watch[]): string[] {
+  return watches.flatMap(({ name, source, vector, layer }) => {
+    const found = readingLayer(vector);
+    const isChosen = specs.some((spec) => spec.vector === source && spec.layer === undefined);
+    if (!isChosen || layer !== found?.layer || found.ownAuc === undefined) return [];
+    return [
+      `${name} is read at layer ${layer}, which tells its sides apart better (AUC ${found.auc!.toFixed(2)}) than ` +
+        `layer ${vector.layer}, at which it steers (${found.ownAuc.toFixed(2)})`,
+    ];
+  });
 }
 
 function checkWritable(path: string): void {
