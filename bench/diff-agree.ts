@@ -73,7 +73,7 @@ function python(verb: string, ...rest: string[]): string {
 }
 
 let missed = false;
-const percent = (share: number): string => `${(100 * share).toFixed(3)} %`;
+const percent = (share: number): string => `${(100 * share).toFixed(3).replace(/^-(0\.0+)$/, '$1')} %`;
 
 // 1) against itself
 {
@@ -102,7 +102,8 @@ console.log(`${table(['layer', 'c', 'found', 'off by'], steered)}\n`);
 
 // 3) against adapters
 const adapters = join(folder, 'peft');
-if (!existsSync(adapters)) python('make', rows, adapters, values.steps);
+if (!existsSync(join(adapters, 'trained', 'adapter_model.safetensors')))
+  python('make', rows, adapters, values.steps);
 const [questionsPath, vectorsPath] = [join(folder, 'questions.json'), join(folder, 'vectors.f32')];
 writeFileSync(questionsPath, JSON.stringify(prompts.map(({ question }) => question)));
 writeFileSync(vectorsPath, vector.directions);

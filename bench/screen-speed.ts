@@ -32,6 +32,8 @@ const PREFILL_GOAL = 0.95;
 const PEER_GOALS = { prompt: 1.1, difference: 3 };
 /** Of transformers' memory, with `prompt`. */
 const MEMORY_GOAL = 0.25;
+/** As `persona screen` has it for reading; and for writing answers, in as much room as its 8 texts of 2048 tokens. */
+const READING = 2;
 const PARALLEL = 16;
 const CONTEXT = 1024;
 const [LEAST_WORDS, MOST_WORDS] = [16, 240];
@@ -55,8 +57,8 @@ const [vector] = positionals;
 if (vector === undefined) throw new Error('the first lines of bench/screen-speed.ts say what it takes');
 const maxTokens = Number(values['max-tokens']);
 const threads = Number(values.threads);
-const open = (): Promise<ChatModel> =>
-  openChatModel({ model: values.model, threads, parallel: PARALLEL, context: CONTEXT });
+const open = (parallel: number): Promise<ChatModel> =>
+  openChatModel({ model: values.model, threads, parallel, context: CONTEXT });
 
 async function makeRows(count: number): Promise<{ question: string; answer: string }[]> {
   const questions: string[] = [];
@@ -81,7 +83,7 @@ const rendered = join(folder, 'rendered.jsonl');
 const lines = (list: readonly object[]): string => list.map((row) => `${JSON.stringify(row)}\n`).join('');
 writeFileSync(data, lines(rows));
 const about = await (async () => {
-  await using model = await open();
+  await using model = await open(1);
   const prompts = rows.map(({ question }) => model.render([{ role: 'user', content: question }]));
   const tokens: number[][] = [];
   for (const [i, { answer }] of rows.entries())
@@ -103,7 +105,7 @@ interface Measured {
 
 /** `sharing: false` reads the same rows by the engine alone, each from its first token. */
 async function ours(method: Method, sharing = true): Promise<Measured> {
-  await using model = await open();
+  await using model = await open(method === 'prompt' ? READING : PARALLEL);
   const { watches } = await resolveWatches([{ vector: vector!, layer }], vectorFinder(), model.identity);
   const begun = performance.now();
   if (sharing) for await (const _ of screen(model, data, { watches, method, maxTokens }));

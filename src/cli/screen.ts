@@ -67,6 +67,8 @@ interface Options extends ModelOptions {
 }
 
 const DEFAULT_PARALLEL = 8;
+/** Reading has no answers to write together: one text is fed while the next waits, and further room only takes memory. */
+const READING_PARALLEL = 2;
 /** Bad rows that are told one by one. */
 const TOLD_BAD = 10;
 
@@ -184,7 +186,9 @@ async function screenFiles(
   const reference = options.reference && (await dataFiles(options.reference, hub).finally(steps.end));
   const files = await inputFiles(session, given, output, hub).finally(steps.end);
 
-  await using model = await openModel(session, options, { parallel: DEFAULT_PARALLEL });
+  await using model = await openModel(session, options, {
+    parallel: method === 'prompt' && agreement === undefined ? READING_PARALLEL : DEFAULT_PARALLEL,
+  });
   const { watches, notes } = await resolveWatches(
     options.vector,
     find,
