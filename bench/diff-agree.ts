@@ -4,7 +4,7 @@
  * same weights).
  *
  *   PY=python node bench/diff-agree.ts MODEL.gguf VECTOR.gguf ROWS.jsonl [--against F32.gguf] [--steps 8]
- *     [--questions 20] [--layers 8,13,18] [--keep FOLDER]
+ *     [--questions 20] [--layers 8,13,18] [--keep FOLDER, to go on with]
  *
  * ROWS.jsonl has `question` and `answer`, to train on. Prompts are the evaluation questions of the vector's trait. The
  * PyTorch side takes MODEL.gguf's own weights dequantised, or those of F32.gguf. Ends with 100 where c is missed by more
@@ -12,7 +12,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -53,9 +53,8 @@ const vector = await find(vectorPath);
 const own = watchedLayer({ vector: vectorPath }, vector);
 const prompts = traitPrompts([await loadTrait(vector.trait)], Number(values.questions));
 
-let runs = 0;
-async function diffOf(tuned: string, changes: Partial<DiffOptions> = {}): Promise<DiffResult> {
-  const run = mkdtempSync(join(folder, `run-${runs++}-`));
+async function diffOf(name: string, tuned: string, changes: Partial<DiffOptions> = {}): Promise<DiffResult> {
+  const run = join(folder, `run-${name}`);
   const engine = { parallel: 8, context: 512, cacheType: 'f32' } as const;
   const vectors = [{ vector: vectorPath! }];
   const [result] = await Array.fromAsync(
@@ -77,7 +76,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(3).replace(/
 
 // 1) against itself
 {
-  const { shifts, same } = await diffOf(modelPath);
+  const { shifts, same } = await diffOf('itself', modelPath);
   const figures = shifts.vectors[0]!.layers;
   const nothing = same && figures.every(({ shift, p }) => shift.mean === 0 && p === 1);
   if (!nothing) missed = true;
@@ -90,7 +89,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(3).replace(/
 const steered: string[][] = [];
 for (const layer of values.layers.split(',').map(Number))
   for (const c of COEFFICIENTS) {
-    const { shifts } = await diffOf(modelPath, {
+    const { shifts } = await diffOf(`${c}@${layer}`, modelPath, {
       steer: [parseSpec(`${vectorPath}=${c}@${layer}/all`)],
       vectors: [{ vector: vectorPath, layer }],
     });
@@ -111,11 +110,11 @@ const compared: string[][] = [];
 for (const name of ['random', 'trained']) {
   const path = join(folder, `${name}.gguf`);
   await peftToGguf(join(adapters, name), modelPath, path);
-  const { shifts } = await diffOf(path);
-  const peer = JSON.parse(python('shift', questionsPath, vectorsPath, join(adapters, name))) as Record<
-    'shift' | 'spread' | 'norm',
-    number[]
-  >;
+  const { shifts } = await diffOf(name, path);
+  const peerPath = join(folder, `peer-${name}.json`);
+  if (!existsSync(peerPath))
+    writeFileSync(peerPath, python('shift', questionsPath, vectorsPath, join(adapters, name)));
+  const peer = JSON.parse(readFileSync(peerPath, 'utf8')) as Record<'shift' | 'spread' | 'norm', number[]>;
   const { layers } = shifts.vectors[0]!;
   const ours = layers.map(({ shift }) => shift.mean);
   const theirs = layers.map(({ layer }) => peer.shift[layer]!);
