@@ -65,6 +65,8 @@ export { extractAxis } from './vector/extract-axis.ts';
 export type { AxisExtraction, AxisOptions } from './vector/extract-axis.ts';
 export { filterRollouts } from './vector/filter.ts';
 export { checkFit } from './vector/fit.ts';
+export { readingLayer } from './vector/reading-layer.ts';
+export type { ReadingLayer } from './vector/reading-layer.ts';
 export { direction } from './vector/vector.ts';
 export type { PersonaVector } from './vector/vector.ts';
 

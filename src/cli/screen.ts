@@ -15,6 +15,7 @@ import { readEnds } from '../report/screen-tokens.ts';
 import { type Gate, parseGate } from '../screen/gate.ts';
 import { type Method, METHODS } from '../screen/measure.ts';
 import { type DataFile, dataFile, dataFiles, STDIN } from '../screen/read/files.ts';
+import type { HubDataOptions } from '../screen/read/hub-data.ts';
 import { countRecords } from '../screen/read/records.ts';
 import type { ScreenResult } from '../screen/result.ts';
 import { runScreening } from '../screen/run.ts';
@@ -25,11 +26,12 @@ import { junit } from '../screen/gate-text.ts';
 import { checkGates, markdown, verdicts } from '../screen/verdicts.ts';
 import { loadTrait } from '../trait/load.ts';
 import { vectorFinder } from '../vector/find.ts';
+import { readingLayer } from '../vector/reading-layer.ts';
 import { direction } from '../vector/vector.ts';
 import { describe } from './kit/help.ts';
 import { type ChosenJudges, judgesOf, openJudges } from './kit/judge-options.ts';
 import { addAskingOptions } from './kit/judges.ts';
-import { addModelOptions, type ModelOptions, openModel } from './kit/model-options.ts';
+import { addModelOptions, type ModelOptions, openModel, stepsOf } from './kit/model-options.ts';
 import { integer, repeated, seed } from './kit/options.ts';
 import type { Progress } from './kit/progress.ts';
 import { GATE_NOT_MET, run, type Session } from './kit/run.ts';
@@ -65,6 +67,8 @@ interface Options extends ModelOptions {
 }
 
 const DEFAULT_PARALLEL = 8;
+/** Reading has no answers to write together: one text is fed while the next waits, and further room only takes memory. */
+const READING_PARALLEL = 2;
 /** Bad rows that are told one by one. */
 const TOLD_BAD = 10;
 
@@ -74,11 +78,11 @@ export function registerScreen(program: Command): void {
     .description('find the training data that would push a model towards a trait')
     .argument(
       '<data...>',
-      'JSONL, CSV or Parquet: files, folders, patterns in quotes, or - for JSONL on stdin',
+      'JSONL, CSV or Parquet: files, folders, patterns in quotes, hf:owner/repo[:PATH] of a hub, or - for JSONL on stdin',
     )
     .requiredOption(
       '--vector <vector>',
-      'VECTOR[@LAYER]; may be repeated, one pass reads them all',
+      'VECTOR[@LAYER]; may be repeated, one pass reads them all (default layer: where it tells apart best)',
       repeated((text) => parseWatch(text)),
     )
     .addOption(
@@ -172,12 +176,26 @@ async function screenFiles(
     });
   const find = vectorFinder();
   for (const { vector } of options.vector) await find(vector);
-  const reference = options.reference && (await dataFiles(options.reference));
-  const files = await inputFiles(session, given, output);
+  const steps = stepsOf(session);
+  const hub: HubDataOptions = {
+    offline: options.offline,
+    signal: session.signal,
+    onNote: (note) => session.human(note),
+    onProgress: steps.report,
+  };
+  const reference = options.reference && (await dataFiles(options.reference, hub).finally(steps.end));
+  const files = await inputFiles(session, given, output, hub).finally(steps.end);
 
-  await using model = await openModel(session, options, { parallel: DEFAULT_PARALLEL });
-  const { watches, notes } = await resolveWatches(options.vector, find, model.identity);
-  for (const note of notes) session.human(note);
+  await using model = await openModel(session, options, {
+    parallel: method === 'prompt' && agreement === undefined ? READING_PARALLEL : DEFAULT_PARALLEL,
+  });
+  const { watches, notes } = await resolveWatches(
+    options.vector,
+    find,
+    model.identity,
+    (vector) => readingLayer(vector)?.layer,
+  );
+  for (const note of [...notes, ...layerNotes(options.vector, watches)]) session.human(note);
   checkGates(
     gates,
     watches.map(({ name }) => name),
@@ -188,7 +206,7 @@ async function screenFiles(
     judge === undefined ? undefined : await openJudges(session, { ...options, judge: [judge] });
   const judges = chosen && (await judgesFor(session, chosen, model, watches, options));
   let bad = 0;
-  const bars = steps(session);
+  const bars = barsOf(session);
   const result = await runScreening(model, files, {
     watches,
     method,
@@ -214,7 +232,6 @@ async function screenFiles(
       else if (bad === TOLD_BAD + 1) session.human('further bad rows are not told one by one');
     },
     onShape: (file, shape) => session.human(`${file}: ${shape}`),
-    onNote: (note) => session.human(note),
     onStep: bars.step,
   }).finally(bars.end);
 
@@ -229,6 +246,19 @@ async function screenFiles(
   return found.every(({ passed }) => passed) ? undefined : GATE_NOT_MET;
 }
 
+/** Of vectors that are read at another layer than they steer at. */
+function layerNotes(specs: readonly WatchSpec[], watches: readonly Watch[]): string[] {
+  return watches.flatMap(({ name, source, vector, layer }) => {
+    const found = readingLayer(vector);
+    const isChosen = specs.some((spec) => spec.vector === source && spec.layer === undefined);
+    if (!isChosen || layer !== found?.layer || found.ownAuc === undefined) return [];
+    return [
+      `${name} is read at layer ${layer}, which tells its sides apart better (AUC ${found.auc!.toFixed(2)}) than ` +
+        `layer ${vector.layer}, at which it steers (${found.ownAuc.toFixed(2)})`,
+    ];
+  });
+}
+
 function checkWritable(path: string): void {
   if (dataFile(path).packing)
     throw new PersonaError('USAGE', `${path}: packed files are read, not written`, {
@@ -237,13 +267,21 @@ function checkWritable(path: string): void {
 }
 
 /** Standard input is kept first: it is read more than once. */
-async function inputFiles(session: Session, given: readonly string[], output: string): Promise<DataFile[]> {
-  if (!given.includes(STDIN)) return await dataFiles(given);
+async function inputFiles(
+  session: Session,
+  given: readonly string[],
+  output: string,
+  hub: HubDataOptions,
+): Promise<DataFile[]> {
+  if (!given.includes(STDIN)) return await dataFiles(given, hub);
   const path = join(`${output}.screen`, 'stdin.jsonl');
   await using kept = await beginWhole(path);
   await pipeline(process.stdin, createWriteStream(kept.temporary), { signal: session.signal });
   await kept.finish();
-  return await dataFiles(given.map((one) => (one === STDIN ? path : one)));
+  return await dataFiles(
+    given.map((one) => (one === STDIN ? path : one)),
+    hub,
+  );
 }
 
 /** All that a line of the log depends on. */
@@ -322,7 +360,7 @@ async function judgesFor(
 }
 
 /** A line of progress for each pass. */
-function steps(session: Session): {
+function barsOf(session: Session): {
   step: (label: string, done: number, old: boolean) => void;
   end: () => void;
 } {

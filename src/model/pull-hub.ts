@@ -43,6 +43,11 @@ export function parseHubName(name: string): HubName {
   return { repo: repo!, ...(wanted && { wanted }) };
 }
 
+/** The name of a commit's folder. */
+export function shortCommit(commit: string): string {
+  return commit.slice(0, commitLength);
+}
+
 /** The models folder's part that belongs to one repository. */
 export function repoFolder(models: string, repo: string): string {
   return join(models, 'hf', ...repo.split('/'));
@@ -91,7 +96,7 @@ async function findCached(
 }
 
 export function describeSource(listing: Pick<Listing, 'repo' | 'commit'>): string {
-  return `hf:${listing.repo}@${listing.commit.slice(0, commitLength)}`;
+  return `hf:${listing.repo}@${shortCommit(listing.commit)}`;
 }
 
 /** The commits of one repository that are here, the last asked for first. */
@@ -116,7 +121,7 @@ async function fetchModel(
   const hub = await connectHub(repo, options);
   const listing = await hub.list();
   const files = chooseFilesOf(repo, listing.files, wanted);
-  const at = join(folder, listing.commit.slice(0, commitLength));
+  const at = join(folder, shortCommit(listing.commit));
   await mkdir(at, { recursive: true });
   await requireDiskSpace(at, await missingBytes(at, files));
   onNote?.(`${repo} is licensed under ${listing.license ?? 'terms that its page states'}`);

@@ -52,11 +52,15 @@ export function parseWatch(text: string, exists: (path: string) => boolean = isF
   return { vector, ...(found[1] === undefined ? {} : { layer: Number(found[1]) }) };
 }
 
-/** @throws PersonaError USAGE, WRONG_MODEL, or what finding the vector throws */
+/**
+ * @param usualLayer of a vector for which none is given
+ * @throws PersonaError USAGE, WRONG_MODEL, or what finding the vector throws
+ */
 export async function resolveWatches(
   specs: readonly WatchSpec[],
   find: (nameOrPath: string) => Promise<PersonaVector>,
   model: ModelIdentity,
+  usualLayer: (vector: PersonaVector) => number | undefined = (vector) => vector.layer,
 ): Promise<{ watches: Watch[]; notes: string[] }> {
   const notes = new Set<string>();
   const found: Omit<Watch, 'name'>[] = [];
@@ -64,17 +68,21 @@ export async function resolveWatches(
     const vector = await find(spec.vector);
     const note = checkFit(vector, model, spec.vector);
     if (note !== undefined) notes.add(note);
-    const layer = watchedLayer(spec, vector);
+    const layer = watchedLayer(spec, vector, usualLayer(vector));
     if (!found.some((other) => other.source === spec.vector && other.layer === layer))
       found.push({ source: spec.vector, vector, layer });
   }
   return { watches: nameApart(found), notes: [...notes] };
 }
 
-/** The layer given, else the vector's own. */
-export function watchedLayer({ vector: source, layer: wanted }: WatchSpec, vector: PersonaVector): number {
+/** The layer given, else the usual one, the vector's own. */
+export function watchedLayer(
+  { vector: source, layer: wanted }: WatchSpec,
+  vector: PersonaVector,
+  usual: number | undefined = vector.layer,
+): number {
   const { layers } = vector.model;
-  const layer = wanted ?? vector.layer;
+  const layer = wanted ?? usual;
   if (layer === undefined)
     throw new PersonaError('USAGE', `no layer was chosen for ${source}`, {
       remedy: `Give one, as in ${source}@${Math.floor(layers / 2)}, or let persona sweep find it.`,

@@ -54,6 +54,13 @@ export function renderScreen({ model, method, result, ends, gates }: ScreenPageD
       meta: [model.name, `method ${method}`],
       cards: cardsOf(result),
       main: [
+        result.warnings.length === 0
+          ? null
+          : section('Read this first', 'What makes the figures mean less than they seem to.', [
+              html`<ul>
+                ${result.warnings.map((warning) => html`<li>${warning}</li>`)}
+              </ul>`,
+            ]),
         gates.length === 0 ? null : section('Gates', 'What was not to be.', gateList(gates)),
         traits.map((trait) => traitPart(trait, result)),
         traits.map((trait, w) => endsPart(trait, ends[trait.name], limit, w === 0)),

@@ -10,6 +10,7 @@ import { openRunFolder, type RunConfig } from '../vector/run-folder.ts';
 import { differences } from './measure.ts';
 import { type DataFile, WORK_FOLDER } from './read/files.ts';
 import { screenSet, type SetOptions } from './screen-set.ts';
+import { short } from './gate-text.ts';
 import { addAll, Tally } from './tally.ts';
 
 /** Of the folder's name: what was asked for decides it. */
@@ -62,4 +63,23 @@ async function folderOf(files: readonly DataFile[], config: RunConfig, otherwise
   const folder = writable ? join(`${first}${WORK_FOLDER}`, name) : join(otherwise, `reference-${name}`);
   await openRunFolder(folder, own);
   return folder;
+}
+
+/**
+ * Clean data of any hand spreads about as far as the data does. A reference that spreads less than this share of it is
+ * not merely clean: it is one voice, most often the model's own greedy answers, whose differences are 0 by construction.
+ */
+const NARROW = 0.05;
+
+/**
+ * What is wrong with measuring in deviations of this reference, and what to do about it; undefined where nothing is.
+ * @param reference differences of one trait, as `set` @param set of the data
+ */
+export function narrowReference(name: string, reference: Tally, set: Tally): string | undefined {
+  if (!(set.sd > 0) || reference.sd >= NARROW * set.sd) return undefined;
+  return (
+    `${name}: the reference hardly spreads (${short(reference.sd)}, the data ${short(set.sd)}), as the model's own ` +
+    `greedy answers would: z, sd and thresholds relative to it call everything far out. Give clean data that others ` +
+    `wrote, or answers drawn at a temperature, or set the threshold as a number.`
+  );
 }

@@ -37,6 +37,8 @@ export interface TraitResult {
 export interface ScreenResult {
   output: string;
   samples: number;
+  /** what makes figures mean less than they seem to, for people */
+  warnings: string[];
   /** why samples have no figures, and how many */
   unmeasured: Record<string, number>;
   /** whether `usual` is of the reference, or of the set itself */

@@ -10,7 +10,7 @@ import { agreementWith } from './agreement.ts';
 import { histogram } from './histogram.ts';
 import { differences } from './measure.ts';
 import { type DataFile, WORK_FOLDER } from './read/files.ts';
-import { screenReference, type ReferenceFigures } from './reference.ts';
+import { narrowReference, screenReference, type ReferenceFigures } from './reference.ts';
 import { percentiles, type ScreenResult, type TraitResult } from './result.ts';
 import { screenSet, type SetOptions } from './screen-set.ts';
 import { addAll, Tally } from './tally.ts';
@@ -32,7 +32,6 @@ export interface RunOptions
   agreement?: number | undefined;
   /** `old`: it was in the log already */
   onStep?: ((label: string, done: number, old: boolean) => void) | undefined;
-  onNote?: ((note: string) => void) | undefined;
 }
 
 /** @throws PersonaError of the data, of the engine, of thresholds, USAGE when the output's folder is of another run */
@@ -63,8 +62,11 @@ export async function runScreening(
   const scoreBounds = judges
     ? resolveThresholds(options.judgeThresholds, names, scores)
     : names.map(() => undefined);
+  const warnings = names.flatMap(
+    (name, w) => (reference && narrowReference(name, usual[w]!, set.differences[w]!)) ?? [],
+  );
   if (union && isDegenerate(options, scores))
-    options.onNote?.(
+    warnings.push(
       'the judge gives nearly all of them the same score: a threshold relative to its scores says little',
     );
 
@@ -84,6 +86,7 @@ export async function runScreening(
   return {
     output,
     samples: set.samples,
+    warnings,
     unmeasured: Object.fromEntries(set.reasons),
     against: reference ? 'reference' : 'set',
     traits: watches.map(({ name, layer }, w): TraitResult => {

@@ -4,6 +4,7 @@ import type { ChatModel } from '../model/chat-model.ts';
 import type { ChatMessage } from '../model/template.ts';
 import { differences } from './measure.ts';
 import { dataFiles } from './read/files.ts';
+import type { HubDataOptions } from './read/hub-data.ts';
 import { screenSet, type SetOptions } from './screen-set.ts';
 
 export interface ScreenedTrait {
@@ -35,10 +36,12 @@ export interface ScreenedRow {
 export interface ScreenOptions extends SetOptions {
   /** by the names of the watches: what the differences of clean data are */
   reference?: Readonly<Record<string, { mean: number; sd: number }>>;
+  /** how data sets of a hub are fetched */
+  hub?: HubDataOptions;
 }
 
 /**
- * @param source files, folders or patterns: JSONL, CSV and Parquet
+ * @param source files, folders, patterns, or data sets of a hub (`hf:owner/repo:train/*.parquet`): JSONL, CSV, Parquet
  * @throws PersonaError ABORTED; of reading the data (BAD_FILE, NOT_FOUND, USAGE); of the engine
  * @example
  * for await (const { row, traits } of screen(model, 'data/*.jsonl', { watches, method: 'prompt' }))
@@ -50,7 +53,10 @@ export async function* screen(
   options: ScreenOptions,
 ): AsyncGenerator<ScreenedRow> {
   const { watches, reference } = options;
-  const files = await dataFiles(typeof source === 'string' ? [source] : source);
+  const files = await dataFiles(typeof source === 'string' ? [source] : source, {
+    signal: options.signal,
+    ...options.hub,
+  });
   for await (const { sample, logged } of screenSet(model, files, options)) {
     const { record, turn, asked, answer } = sample;
     const found = differences(logged);

@@ -42,6 +42,7 @@ export function verdicts(gates: readonly Gate[], result: ScreenResult): Verdict[
 export function markdown(found: readonly Verdict[], result: ScreenResult): string {
   const { samples, traits, files, by, against, agreement } = result;
   const lines = [`### Screening: ${samples} answers`, '', ...gateLines(found)];
+  lines.push(...result.warnings.flatMap((warning) => [`> ${cell(warning)}`, '']));
   for (const { name, usual } of traits) {
     lines.push(
       `**${cell(name)}**: difference by file; ${against === 'reference' ? 'reference' : 'set'} ${short(usual.mean)} ± ${short(usual.sd)} (n ${usual.n})`,

@@ -206,6 +206,22 @@ describe('a reference', () => {
     expect(readFileSync(at('drop.jsonl'), 'utf8')).toBe('');
   });
 
+  test('of the model’s own greedy answers is warned of: z says nothing then', async () => {
+    const asked = clean.slice(0, 12).map(({ instruction }, id) => ({ id, messages: [{ role: 'user', content: instruction }] })); // prettier-ignore
+    writeFileSync(at('asked.jsonl'), jsonl(asked));
+    const own = await persona(home.path, 'generate', '--prompts', 'asked.jsonl', '--temperature', '0', '--max-tokens', '6', ...PLANTED); // prettier-ignore
+    expect(own.code, own.stderr).toBe(0);
+    const answers = own.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { id: number; text: string }); // prettier-ignore
+    const greedy = answers.map(({ id, text }) => ({ question: clean[id]!.instruction, answer: text }));
+    writeFileSync(at('greedy.jsonl'), jsonl(greedy));
+    const { code, stdout } = await screen('rows.jsonl', '--reference', 'greedy.jsonl', '-o', 'narrow.jsonl', '--markdown', 'narrow.md'); // prettier-ignore
+    expect(code).toBe(0);
+    for (const text of [stdout, readFileSync(at('narrow.md'), 'utf8')])
+      expect(text).toContain('planted: the reference hardly spreads');
+    const fine = await screen('rows.jsonl', '--reference', 'clean.jsonl', '-o', 'fine.jsonl');
+    expect(fine.stdout).not.toContain('Warning');
+  });
+
   test('gates: exit code 100, JUnit that a parser takes, Markdown', async () => {
     const args = ['rows.jsonl', '--reference', 'clean.jsonl', '--method', 'prompt'];
     const gates = [

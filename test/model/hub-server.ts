@@ -12,7 +12,7 @@ export interface HubServer extends AsyncDisposable {
 }
 
 export interface HubServerOptions {
-  /** By repository, by path. */
+  /** By repository (a data set as `datasets/owner/name`), by path. */
   repos: Record<string, Record<string, Buffer>>;
   /** How many times an answer with a file is cut after half of what was asked for. */
   cuts?: number;
@@ -53,9 +53,9 @@ export async function startHub(options: HubServerOptions): Promise<HubServer> {
     authorizations.push(request.headers.authorization);
     if (options.token && request.headers.authorization !== `Bearer ${options.token}`)
       return json(response, 401, { error: 'gated' });
-    const info = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/HEAD$/.exec(pathname);
-    const tree = /^\/api\/models\/([^/]+\/[^/]+)\/tree\/(\w+)$/.exec(pathname);
-    const file = /^\/([^/]+\/[^/]+)\/resolve\/(\w+)\/(.+)$/.exec(pathname);
+    const info = /^\/api\/(?:models\/)?((?:datasets\/)?[^/]+\/[^/]+)\/revision\/(?:HEAD|refs%2Fconvert%2Fparquet)$/.exec(pathname); // prettier-ignore
+    const tree = /^\/api\/(?:models\/)?((?:datasets\/)?[^/]+\/[^/]+)\/tree\/(\w+)$/.exec(pathname);
+    const file = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/(\w+)\/(.+)$/.exec(pathname);
     const files = options.repos[(info ?? tree ?? file)?.[1] ?? ''];
     if (!files) return json(response, 404, { error: 'Repository not found' });
     if (info)

@@ -27,6 +27,7 @@ const data: ScreenPageData = {
   result: {
     output: 'out.jsonl',
     samples: 4,
+    warnings: ['evil: the reference hardly spreads'],
     unmeasured: { 'an empty answer': 1 },
     against: 'reference',
     traits: [
@@ -54,7 +55,7 @@ test('says what was found in words, with its reference, sets, gates and ends', (
   expect(page).toContain(
     'evil: the mean difference is +1.50, +0.5\u00a0σ from the reference; 25.0\u00a0% of',
   );
-  for (const part of ['Most evil', 'Least evil', 'evil by file', 'difference +3.00', 'difference −1.00', 'Failed', '1 without figures'])
+  for (const part of ['Read this first', 'the reference hardly spreads', 'Most evil', 'Least evil', 'evil by file', 'difference +3.00', 'difference −1.00', 'Failed', '1 without figures'])
     expect(page).toContain(part); // prettier-ignore
   expect(page).toContain('data-z="−4.0"');
   expect(page.match(/id="show-z"/g)).toHaveLength(1);

@@ -12,6 +12,7 @@ const MOST_ROWS = 20;
 export function screenText(result: ScreenResult, found: readonly Verdict[], bad: number): string {
   const { samples, unmeasured, traits, files, by, kept, dropped, agreement } = result;
   const parts = traits.map((trait) => traitText(trait, result));
+  parts.push(...result.warnings.map((warning) => `Warning: ${warning}`));
   if (files.length > 1 || by === undefined) parts.push(groupsText('file', files, traits));
   if (by) parts.push(groupsText(by.field, by.groups, traits));
   if (agreement)
@@ -22,7 +23,7 @@ export function screenText(result: ScreenResult, found: readonly Verdict[], bad:
     );
   const lines = [`${count(samples)} answers`];
   for (const [reason, n] of Object.entries(unmeasured)) lines.push(`${count(n)} without figures: ${reason}`);
-  if (bad > 0) lines.push(`${count(bad)} bad rows passed over`);
+  if (bad > 0) lines.push(`${count(bad)} bad ${bad === 1 ? 'row' : 'rows'} passed over`);
   if (kept) lines.push(`${count(kept.rows)} rows kept in ${kept.path}`);
   if (dropped) lines.push(`${count(dropped.rows)} rows dropped to ${dropped.path}`);
   lines.push(`written to ${result.output}`);

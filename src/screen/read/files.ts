@@ -1,9 +1,10 @@
-/** From what a user calls data to files that can be read: paths, folders, patterns, and standard input. */
+/** From what a user calls data to files that can be read: paths, folders, patterns, data sets of a hub, standard input. */
 
 import { statSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PersonaError } from '../../errors.ts';
+import { type HubDataOptions, hubDataPaths, isHubData } from './hub-data.ts';
 
 export type DataFormat = 'jsonl' | 'csv' | 'parquet';
 export type Packing = 'gz' | 'zst';
@@ -45,12 +46,17 @@ export function dataFile(path: string): DataFile {
 }
 
 /**
- * The files of what was given, in its order; those of a folder or pattern by their names.
- * @throws PersonaError NOT_FOUND, or USAGE of a name
+ * The files of what was given, in its order; those of a folder or pattern by their names. Data sets of a hub are
+ * brought into the cache first.
+ * @throws PersonaError NOT_FOUND, or USAGE of a name; of a hub also DOWNLOAD and ABORTED
  */
-export async function dataFiles(given: readonly string[]): Promise<DataFile[]> {
+export async function dataFiles(given: readonly string[], hub: HubDataOptions = {}): Promise<DataFile[]> {
   const files: DataFile[] = [];
-  for (const one of given) for (const path of await pathsOf(one)) files.push(dataFile(path));
+  const isData = (path: string): boolean => NAME.test(path);
+  for (const one of given) {
+    const paths = isHubData(one) ? await hubDataPaths(one, isData, hub) : await pathsOf(one);
+    for (const path of paths) files.push(dataFile(path));
+  }
   return files.filter(({ path }, i) => files.findIndex((other) => other.path === path) === i);
 }
 
