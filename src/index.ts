@@ -1,5 +1,5 @@
 /** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering,
- * screening, serving, reports. */
+ * screening, training, serving, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -91,6 +91,14 @@ export { checkGate, parseGate } from './screen/gate.ts';
 export type { Gate, GateFigures, GateResult } from './screen/gate.ts';
 export { screen } from './screen/screen.ts';
 export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
+
+export type { Adapter, AdapterFactors } from './train/adapter.ts';
+export { readAdapterGguf, readProvenance, writeAdapterGguf } from './train/adapter-gguf.ts';
+export type { WriteAdapterOptions } from './train/adapter-gguf.ts';
+export { readPeft, writePeft } from './train/adapter-peft.ts';
+export type { PeftModel, WritePeftOptions } from './train/adapter-peft.ts';
+export { mergeAdapter } from './train/merge.ts';
+export type { MergeOptions } from './train/merge.ts';
 
 export { buildApp } from './server/app.ts';
 export type { AnswerEvent, Recorder, TraitSummary } from './server/contracts.ts';

@@ -41,6 +41,8 @@ const prototypes = {
   ggml_set_output: `void ggml_set_output(${T} tensor)`,
   ggml_nbytes: `size_t ggml_nbytes(${T} tensor)`,
   ggml_nelements: `int64_t ggml_nelements(${T} tensor)`,
+  ggml_quantize_chunk: `size_t ggml_quantize_chunk(int type, ${T} from, ${T} to, int64_t start, int64_t rows, int64_t row_length, ${T} importance)`,
+  ggml_validate_row_data: `bool ggml_validate_row_data(int type, ${T} data, size_t bytes)`,
 
   ggml_mul_mat: binary('ggml_mul_mat'),
   ggml_add: binary('ggml_add'),

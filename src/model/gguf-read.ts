@@ -68,21 +68,40 @@ export async function readGguf(path: string, options: ReadGgufOptions = {}): Pro
   return { path, version, sizeBytes: cursor.sizeBytes, alignment, metadata, tensors };
 }
 
-/** A tensor's numbers in the order of the file, from F32, F16 or BF16. */
+/** A tensor's bytes as they stand in the file, all or from `from` (of the tensor) on. */
+export async function readTensorBytes(
+  gguf: Gguf,
+  name: string,
+  from = 0,
+  bytes?: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const tensor = gguf.tensors.get(name);
+  if (tensor === undefined) throw new PersonaError('NOT_FOUND', `${gguf.path}: there is no tensor ${name}`);
+  const out = new Uint8Array(bytes ?? tensor.bytes - from);
+  await using file = await openCursor(gguf.path);
+  await readFully(file, out, tensor.offset + from, `tensor ${name}`);
+  return out;
+}
+
+/** A tensor's numbers in the order of the file, from F32, F16, BF16 or Q8_0. */
 export async function readTensor(gguf: Gguf, name: string): Promise<Float32Array> {
   const tensor = gguf.tensors.get(name);
   if (tensor === undefined) throw new PersonaError('NOT_FOUND', `${gguf.path}: there is no tensor ${name}`);
   const { type, offset } = tensor;
   const field = `tensor ${name}`;
   const elements = elementCount(tensor.shape);
-  if (type !== 'F32' && type !== 'F16' && type !== 'BF16')
-    throw new PersonaError('UNSUPPORTED', `${gguf.path}: ${field}: expected F32, F16 or BF16, got ${type}`);
+  if (type !== 'F32' && type !== 'F16' && type !== 'BF16' && type !== 'Q8_0')
+    throw new PersonaError(
+      'UNSUPPORTED',
+      `${gguf.path}: ${field}: expected F32, F16, BF16 or Q8_0, got ${type}`,
+    );
   if (elements > LIMITS.floats)
     throw new PersonaError(
       'UNSUPPORTED',
       `${gguf.path}: ${field}: expected at most ${LIMITS.floats} elements, got ${elements}`,
     );
 
+  if (type === 'Q8_0') return fromQ8(await readTensorBytes(gguf, name));
   const numbers = new Float32Array(elements);
   await using file = await openCursor(gguf.path);
   if (type === 'F32') {
@@ -106,6 +125,19 @@ function widen(type: 'F16' | 'BF16', halves: Uint16Array<ArrayBuffer>, into: Flo
   // A bfloat16 is the upper half of a float32.
   const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
   for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
+}
+
+/** Blocks of 32 numbers: a half, then 32 signed bytes that it is multiplied with. */
+function fromQ8(bytes: Uint8Array<ArrayBuffer>): Float32Array {
+  const { blockSize, blockBytes } = GGML_TYPES.Q8_0;
+  const numbers = new Float32Array((bytes.length / blockBytes) * blockSize);
+  const data = new DataView(bytes.buffer);
+  for (let block = 0; block * blockBytes < bytes.length; block++) {
+    const at = block * blockBytes;
+    const step = data.getFloat16(at, true);
+    for (let i = 0; i < blockSize; i++) numbers[block * blockSize + i] = step * data.getInt8(at + 2 + i);
+  }
+  return numbers;
 }
 
 async function readVersion(cursor: GgufCursor): Promise<number> {
