@@ -207,6 +207,16 @@ describe('what cannot be read is named', () => {
     await expect(readPeft(await changed({}, rename), SMALL)).rejects.toThrow(words);
   });
 
+  test.each(['model.language_model', 'language_model.model'])(
+    'the names within %s are known',
+    async (prefix) => {
+      const home = await changed({}, (name) =>
+        name.replace('base_model.model.model', `base_model.model.${prefix}`),
+      );
+      expect(await readPeft(home, SMALL)).toEqual(await readPeft(FIXTURE, SMALL));
+    },
+  );
+
   test.each<[Partial<PeftModel>, RegExp]>([
     [{ layers: 1 }, /layers\.1\..*the model has 1 blocks/],
     [{ heads: 3 }, /the model 3 heads of 4/],
