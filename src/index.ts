@@ -1,5 +1,5 @@
 /** The library, in the order of the work: engine, models, traits, rollouts, judges, vectors, watching, steering,
- * screening, serving, reports. */
+ * screening, training, serving, reports. */
 
 export { isPersonaError, PersonaError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
@@ -95,11 +95,14 @@ export { screen } from './screen/screen.ts';
 export type { ScreenedRow, ScreenedTrait, ScreenOptions } from './screen/screen.ts';
 
 export type { Adapter, AdapterFactors } from './train/adapter.ts';
-export { readAdapterGguf, writeAdapterGguf } from './train/adapter-gguf.ts';
+export { readAdapterGguf, readProvenance, writeAdapterGguf } from './train/adapter-gguf.ts';
+export type { WriteAdapterOptions } from './train/adapter-gguf.ts';
 export { readPeft, writePeft } from './train/adapter-peft.ts';
+export type { PeftModel, WritePeftOptions } from './train/adapter-peft.ts';
 export { scoreArms } from './train/arms.ts';
 export type { Arm, ArmScores, ArmsOptions } from './train/arms.ts';
 export { mergeAdapter } from './train/merge.ts';
+export type { MergeOptions } from './train/merge.ts';
 export type { Recipe, Schedule } from './train/recipe.ts';
 export { study } from './train/study.ts';
 export type { StudyArm, StudyEvent, StudyOptions, StudyResult } from './train/study.ts';

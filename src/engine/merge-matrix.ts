@@ -1,6 +1,7 @@
 /**
- * Works a low-rank product into rows of a matrix that is in a model file's own type: W + s·B A, unpacked, added up in
- * float32 and packed again by ggml, in a process of its own (numbers that ggml does not expect may abort it).
+ * Works a low-rank product into rows of a matrix that is in a model file's own type. W is unpacked, s·B A is added in
+ * float32, and the sum is packed again, all by ggml and in a process of its own: numbers that ggml does not expect may
+ * abort it.
  */
 
 import { fork } from 'node:child_process';
@@ -157,6 +158,7 @@ async function pack(
 
 const [script, verb, threads] = process.argv.slice(1);
 if (process.send && script === fileURLToPath(import.meta.url) && verb === 'merge-rows') {
+  process.on('SIGINT', () => {}); // Ctrl-C goes to the whole group; the host decides what ends
   const backend = new TrainingBackend({ threads: Number(threads) });
   process.on('message', (rows: RowsToMerge) => {
     void mergeHere(backend, Number(threads), rows).then(

@@ -106,7 +106,7 @@ export async function readAdapterGguf(path: string): Promise<Adapter> {
   return { architecture, layers, ...scaled, targets: targetsOf(found.keys()) };
 }
 
-/** What was noted of how the adapter, or a merged model's last one, came about. */
+/** What was noted of how the adapter came about. */
 export async function readProvenance(path: string): Promise<Record<string, string>> {
   const { metadata } = await readGguf(path, { skipArraysOver: 0 });
   const notes = [...metadata].flatMap(([key, value]): [string, string][] =>

@@ -30,9 +30,9 @@ export interface FoundFactors extends AdapterFactors {
 const READS_STREAM: ReadonlySet<Target> = new Set(['attn_q', 'attn_k', 'attn_v', 'ffn_gate', 'ffn_up']);
 
 /** What a file can say of a matrix that is no target. */
-export const OTHER_MATRIX = {
+export const OTHER_MATRIX: { remedy: string } = {
   remedy: `adapters here change ${TARGETS.join(', ')}; as a GGUF file this one may still be used beside a model with --lora`,
-} as const;
+};
 
 /** `blk.3.attn_q` → [3, 'attn_q']; undefined for what is no target. */
 export function parseMatrix(name: string): [block: number, target: Target] | undefined {
@@ -116,7 +116,9 @@ export function checkAdapter({ rank, alpha, layers, targets, factors }: Adapter)
   for (const [matrix, { a, b }] of factors) {
     const place = parseMatrix(matrix);
     if (!place || place[0] >= layers || !targets.includes(place[1]))
-      throw wrong(`factors of ${matrix} are of no matrix of its ${layers} blocks and targets ${targets}`);
+      throw wrong(
+        `factors of ${matrix} are of no matrix of its ${layers} blocks and targets ${targets.join(', ')}`,
+      );
     for (const [half, numbers] of [
       ['A', a],
       ['B', b],

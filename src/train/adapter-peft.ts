@@ -116,6 +116,7 @@ const configSchema = z.looseObject({
   r: z.int().min(1),
   lora_alpha: z.number(),
   use_rslora: z.boolean().default(false),
+  target_modules: z.union([z.string(), z.array(z.string())]).nullish(), // names, or a pattern
 });
 
 /** These start from other weights than the base model's, which the adapter alone does not give back. */
@@ -165,6 +166,7 @@ export async function readPeft(folder: string, model: PeftModel): Promise<Adapte
   const file = await readSafetensors(path);
   const pairs = pairsOf(file);
   refuseOtherModel(path, pairs, rank, model);
+  refuseMissing(path, pairs, config.target_modules);
   const found = await readPairs(path, pairs, ({ name }) => readSafetensor(file, name));
   const factors = new Map(
     [...found].map(([matrix, { a, b }]): [string, AdapterFactors] => {
@@ -260,6 +262,20 @@ function refuseOtherModel(
     if (a && target === 'attn_output' && a.columns !== heads * headWidth)
       throw other(`${a.name} has ${a.columns} columns, the model ${heads} heads of ${headWidth}`);
   }
+}
+
+/** A module that was trained has factors somewhere. */
+function refuseMissing(
+  path: string,
+  pairs: ReadonlyMap<string, Pair>,
+  named: z.infer<typeof configSchema>['target_modules'],
+): void {
+  const there = targetsOf(pairs.keys());
+  const missing = TARGETS.find((target) => {
+    const module = MODULES[target].split('.')[1]!;
+    return Array.isArray(named) && named.includes(module) && !there.includes(target);
+  });
+  if (missing) throw bad(path, `no tensor of ${MODULES[missing]}, which target_modules of ${CONFIG} names`);
 }
 
 function requireKnown(architecture: string): void {

@@ -17,7 +17,7 @@ export function studyText({ trait, vector, layer, judges, sign, arms }: StudyRes
       scores.capability
         ? `${percent(scores.capability.accuracy)} [${percent(scores.capability.interval.low)}, ${percent(scores.capability.interval.high)}]`
         : '–',
-      shift === undefined ? '–' : `${(shift.shift / shift.sd).toFixed(2)}`.replace('-', '−'),
+      shift === undefined ? '–' : (shift.shift / shift.sd).toFixed(2).replace('-', '−'),
       training === undefined ? '–' : training.loss.toFixed(3),
     ];
   });
