@@ -17,7 +17,7 @@ import { TENSOR } from '../ffi.ts';
 export const TYPE = { f32: 0, f16: 1, q8_0: 8, i32: 26, bf16: 30 } as const;
 
 export interface BackendOptions {
-  /** of the CPU */
+  /** of the CPU; results are the same bits with any number: every sum is one thread's, in one order */
   threads: number;
   /** @default 'cpu' */
   device?: 'cpu' | 'gpu';
