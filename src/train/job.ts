@@ -40,6 +40,7 @@ export interface Job {
   folder: string;
   /** tells this run from any other */
   key: string;
+  /** of the CPU; their number does not change the result: each sum is one thread's, in the same order */
   threads: number;
   device: 'cpu' | 'gpu';
 }

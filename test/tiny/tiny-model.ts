@@ -14,7 +14,7 @@ import { byteTokenizer, charTokenizer, type TinyTokenizer } from './tokenizers.t
 export const TINY_ARCHITECTURES = ['llama', 'qwen2', 'qwen3', 'qwen3moe', 'gemma3'] as const;
 export type TinyArchitecture = (typeof TINY_ARCHITECTURES)[number];
 
-/** Sizes of every tiny model. */
+/** Sizes of a tiny model that is asked for no others. */
 export const TINY = {
   layers: 4,
   /** d, the residual stream */
@@ -32,11 +32,16 @@ export const TINY = {
   window: 64,
 } as const;
 
+/** Sizes of a tiny model that is to have others. */
+export type TinySizes = Record<keyof typeof TINY, number>;
+
 export interface TinyModelOptions {
   path: string;
   architecture: TinyArchitecture;
   /** @default 1 */
   seed?: number;
+  /** @default TINY */
+  sizes?: Partial<TinySizes>;
 }
 
 export interface TinyTensor extends TensorToWrite {
@@ -44,12 +49,14 @@ export interface TinyTensor extends TensorToWrite {
   data: Float32Array;
 }
 
-export async function writeTinyModel({ path, architecture, seed = 1 }: TinyModelOptions): Promise<void> {
+export async function writeTinyModel(options: TinyModelOptions): Promise<void> {
+  const { path, architecture, seed = 1 } = options;
+  const sizes: TinySizes = { ...TINY, ...options.sizes };
   const tokenizer = tinyTokenizer(architecture);
   await writeGguf({
     path,
-    metadata: tinyMetadata(architecture, tokenizer),
-    tensors: tinyTensors(architecture, tokenizer.tokens.length, seed),
+    metadata: tinyMetadata(architecture, tokenizer, `tiny-${architecture}`, sizes),
+    tensors: tinyTensors(architecture, tokenizer.tokens.length, seed, sizes),
   });
 }
 
@@ -61,6 +68,7 @@ export function tinyMetadata(
   architecture: TinyArchitecture,
   tokenizer: TinyTokenizer,
   name: string = `tiny-${architecture}`,
+  sizes: TinySizes = TINY,
 ): [string, GgufValue][] {
   const key = (rest: string, value: GgufValue): [string, GgufValue] => [`${architecture}.${rest}`, value];
   const u32 = (value: number): GgufValue => ({ type: 'u32', value });
@@ -70,34 +78,39 @@ export function tinyMetadata(
     ['general.type', { type: 'string', value: 'model' }],
     ['general.name', { type: 'string', value: name }],
     ['general.file_type', u32(0)], // all F32
-    key('context_length', u32(TINY.context)),
-    key('embedding_length', u32(TINY.width)),
-    key('block_count', u32(TINY.layers)),
-    key('feed_forward_length', u32(TINY.feedForward)),
-    key('attention.head_count', u32(TINY.heads)),
-    key('attention.head_count_kv', u32(TINY.kvHeads)),
-    key('attention.key_length', u32(TINY.headWidth)),
-    key('attention.value_length', u32(TINY.headWidth)),
+    key('context_length', u32(sizes.context)),
+    key('embedding_length', u32(sizes.width)),
+    key('block_count', u32(sizes.layers)),
+    key('feed_forward_length', u32(sizes.feedForward)),
+    key('attention.head_count', u32(sizes.heads)),
+    key('attention.head_count_kv', u32(sizes.kvHeads)),
+    key('attention.key_length', u32(sizes.headWidth)),
+    key('attention.value_length', u32(sizes.headWidth)),
     key('attention.layer_norm_rms_epsilon', f32(1e-6)),
     key('rope.freq_base', f32(10_000)),
     key('vocab_size', u32(tokenizer.tokens.length)),
   ];
   if (architecture === 'qwen3moe')
     metadata.push(
-      key('expert_count', u32(TINY.experts)),
-      key('expert_used_count', u32(TINY.expertsUsed)),
-      key('expert_feed_forward_length', u32(TINY.expertWidth)),
+      key('expert_count', u32(sizes.experts)),
+      key('expert_used_count', u32(sizes.expertsUsed)),
+      key('expert_feed_forward_length', u32(sizes.expertWidth)),
     );
   if (architecture === 'gemma3')
     metadata.push(
-      key('attention.sliding_window', u32(TINY.window)),
+      key('attention.sliding_window', u32(sizes.window)),
       key('attention.sliding_window_pattern', u32(2)),
     );
   return [...metadata, ...tokenizer.metadata];
 }
 
-export function tinyTensors(architecture: TinyArchitecture, vocabulary: number, seed: number): TinyTensor[] {
-  const { width, heads, kvHeads, headWidth, feedForward, experts, expertWidth } = TINY;
+export function tinyTensors(
+  architecture: TinyArchitecture,
+  vocabulary: number,
+  seed: number,
+  sizes: TinySizes = TINY,
+): TinyTensor[] {
+  const { width, heads, kvHeads, headWidth, feedForward, experts, expertWidth } = sizes;
   const next = noise(seed);
   const tensors: TinyTensor[] = [];
   const add = (name: string, shape: number[], deviation: number, mean = 0): void => {
@@ -112,7 +125,7 @@ export function tinyTensors(architecture: TinyArchitecture, vocabulary: number, 
   const tied = architecture === 'qwen2' || architecture === 'gemma3';
   const headDeviation = 2 / Math.sqrt(width);
   add('token_embd.weight', [width, vocabulary], tied ? headDeviation : 1);
-  for (let b = 0; b < TINY.layers; b++) {
+  for (let b = 0; b < sizes.layers; b++) {
     norm(`blk.${b}.attn_norm`, width);
     matrix(`blk.${b}.attn_q`, width, heads * headWidth);
     matrix(`blk.${b}.attn_k`, width, kvHeads * headWidth);

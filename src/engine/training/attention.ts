@@ -74,11 +74,16 @@ export function attend(
       const dOut = g.shape3(headsOf(whole, heads, segment), headWidth, length * together, kvHeads);
       const dp = g.shape3(g.multiply(headsOf(value, kvHeads, segment), dOut), length, length, heads);
       const ds = perKey(g.softmaxBack(dp, p, attentionScale), length);
-      return {
+      const part = {
         query: perHead(g.multiply(g.transposed(k), ds), length),
         key: g.multiply(g.transposed(q), g.transposed(ds)),
         value: g.multiply(g.transposed(dOut), g.transposed(perKey(p, length))),
       };
+      // In this order, whatever is asked for: were nothing to read p after softmaxBack, ggml would have that write its
+      // result over p while it still reads it. And so a segment's p is gone before the next one's is made.
+      g.expand(ds);
+      g.expand(part.value);
+      return part;
     });
     return {
       query: packed(

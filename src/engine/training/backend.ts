@@ -4,7 +4,6 @@ import { PersonaError } from '../../errors.ts';
 import {
   deviceOf,
   openGgml,
-  view,
   type Backend as BackendHandle,
   type Buffer,
   type Context,
@@ -12,14 +11,14 @@ import {
   type Graph,
   type Tensor,
 } from '../ggml.ts';
-import { TENSOR } from '../ffi.ts';
 import { Pace } from '../pace.ts';
 
 /** ggml's numbers of the types that graphs make; files' types come as numbers with the weights. */
 export const TYPE = { f32: 0, f16: 1, q8_0: 8, i32: 26, bf16: 30 } as const;
 
 export interface BackendOptions {
-  /** of the CPU; fewer compute while other programs crowd it. Their number does not change what comes out, bit by bit */
+  /** of the CPU; fewer compute while other programs crowd it. Results are the same bits with any number: every sum is one
+   *  thread's, in one order */
   threads: number;
   /** @default 'cpu' */
   device?: 'cpu' | 'gpu';
@@ -71,12 +70,6 @@ export class TrainingBackend implements Disposable {
     const out = new Float32Array(length);
     this.ggml.native.ggml_backend_tensor_get(tensor, out, 0, out.byteLength);
     return out;
-  }
-
-  /** The numbers of an f32 tensor where they lie, when the device's memory is this process's own. */
-  viewOf(tensor: Tensor, length: number): Float32Array {
-    const [data] = new BigUint64Array(view(tensor + BigInt(TENSOR.data), 8));
-    return new Float32Array(view(data!, length * 4));
   }
 
   [Symbol.dispose](): void {

@@ -45,7 +45,7 @@ export class TrainingGraph implements Disposable {
   input(type: 'f32' | 'i32', data: Float32Array | Int32Array, ne0: number, ne1 = 1): Tensor {
     const tensor: Tensor = this.#ggml.ggml_new_tensor_2d(this.#ctx, TYPE[type], ne0, ne1);
     this.#ggml.ggml_set_input(tensor);
-    // what no node reads gets no memory; a graph may be cut before all its inputs are used
+    this.expand(tensor); // a leaf by itself: else one that no node reads has no memory, and writing to it aborts
     this.#inputs.push({ tensor, data });
     return tensor;
   }

@@ -48,7 +48,9 @@ export function tokenLoss(
     const p = g.softmax(g.multiply(weights.head.forward, n), null, 1); // [vocabulary, count]
     const places = Int32Array.from(target, (token, row) => row * vocabulary + token);
     const right = g.rows(g.shape2(p, 1, vocabulary * count), g.input('i32', places, count));
-    return { p, target, count, loss: g.output(g.scale(g.log(g.clamp(right, LEAST, 1)), -1)) };
+    // clamp makes 1 of what is no number, and a loss of 0: 0 · p brings it back
+    const least = g.add(g.clamp(right, LEAST, 1), g.scale(right, 0));
+    return { p, target, count, loss: g.output(g.scale(g.log(least), -1)) };
   });
 
   return {
