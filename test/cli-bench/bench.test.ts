@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { report } from '../../src/cli/bench.ts';
 import { benchLines, CONTEXT, type Figure, measureLine, PARALLEL } from '../../src/cli/bench/lines.ts';
 import type { Machine } from '../../src/cli/bench/machine.ts';
+import { serveForBench, serveLines } from '../../src/cli/bench/serve-lines.ts';
 import { openBareLoop } from '../../src/engine/bare-loop.ts';
 import { openChatModel } from '../../src/model/chat-model.ts';
 import { loadTrait } from '../../src/trait/load.ts';
@@ -70,10 +71,16 @@ describe('on a tiny model', () => {
     await using bare = await openBareLoop({ ...settings, modelPath: model });
     const size = { tokens: 40, readTokens: 64, repeats: 2, rolloutRepeats: 1, questions: 1, samples: 2 };
     const { signal } = new AbortController();
-    const lines = await benchLines({ chat, bare, trait: await loadTrait('optimistic'), size, signal });
-    expect(lines.map(({ group }) => group)).toEqual(
-      'decode decode watch watch steer steer read rollouts rollouts'.split(' '),
-    );
+    const bench = { chat, bare, trait: await loadTrait('optimistic'), size, signal };
+    const problems: string[] = [];
+    await using server = await serveForBench(chat, (problem) => problems.push(problem));
+    const longer = { ...size, tokens: 240, repeats: 1 }; // or all tokens come in one message, and there is no rate
+    const lines = [...(await benchLines(bench)), ...serveLines({ ...bench, size: longer }, server)];
+    expect(lines.map(({ group }) => group)).toEqual([
+      ...'decode decode watch watch steer steer read rollouts rollouts'.split(' '),
+      ...Array.from({ length: 7 }, () => 'serve'),
+      ...Array.from({ length: 6 }, () => 'wait'),
+    ]);
     for (const line of lines) {
       let told = 0;
       const { measured, reference, ratio, goal, met } = await measureLine(line, () => told++, signal);
@@ -83,6 +90,7 @@ describe('on a tiny model', () => {
       expect([...measured.values, ...reference.values].every((rate) => rate > 0)).toBe(true);
       expect(met).toBe(goal === undefined ? undefined : ratio.median >= goal);
     }
+    expect(problems).toEqual([]);
     const stop = new AbortController();
     stop.abort(new Error('stopped'));
     await expect(measureLine(lines[0]!, () => {}, stop.signal)).rejects.toThrow('stopped');
@@ -111,6 +119,6 @@ describe('on a tiny model', () => {
   test('an unknown group is wrong usage', async () => {
     const { code, stderr } = await runCli(PERSONA, ['bench', '--only', 'speed']);
     expect(code).toBe(2);
-    expect(stderr).toContain('"speed" is none of decode, watch, steer, read, rollouts');
+    expect(stderr).toContain('"speed" is none of decode, watch, steer, read, rollouts, serve, wait');
   });
 });
