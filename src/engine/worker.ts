@@ -77,8 +77,8 @@ function receive(message: ToEngine): void {
       const { id } = message;
       scheduler!.submit(id, message.request, {
         onEvents(batch, prompt) {
-          const told = events.get(id);
-          if (told) told.events.push(...batch);
+          const untold = events.get(id);
+          if (untold) untold.events.push(...batch);
           else events.set(id, { id, events: batch, prompt }); // the prompt's come before any token's
         },
         onDone: (result) => {

@@ -57,9 +57,9 @@ interface Operation {
   streams?: true;
 }
 
-const events = z
-  .string()
-  .describe('server-sent events: a chunk of the answer as JSON in each, the last one [DONE]');
+const event = z
+  .looseObject({ data: z.string().describe('a chunk of the answer as JSON; the last one is [DONE]') })
+  .describe('each of the server-sent events');
 
 const any = z.unknown();
 const OPERATIONS: readonly Operation[] = [
@@ -111,7 +111,7 @@ export function addDescription(app: OpenAPIHono, served: Served): void {
       responses: {
         200: {
           description: 'done',
-          content: { ...content(gives), ...(streams && { 'text/event-stream': { schema: events } }) },
+          content: { ...content(gives), ...(streams && { 'text/event-stream': { schema: event } }) },
         },
         default: { description: 'an error', content: content(apiError) },
       },
