@@ -5,16 +5,18 @@
  * prompt, where it should not fire.
  *
  *   PY=python node bench/cap.ts VECTOR.gguf [--model M] [--threads N] [--cap optimistic=0sd:cap] [--when 'optimistic > 1sd over 8 tokens']
- *     [--questions 20] [--pairs 3] [--max-tokens 64] [--temperature 0.7] [--show]
+ *     [--questions 20] [--pairs 3] [--max-tokens 64] [--temperature 0.7] [--keep FILE] [--show]
  *
  * The answers are those of the server: its chat operation under these policies. PY is a Python with vaderSentiment.
+ * With --keep, a run that was cut short goes on where it was.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { table } from '../src/cli/kit/table.ts';
+import type { Judgement } from '../src/judge/judge.ts';
 import { likelihoodJudge } from '../src/judge/likelihood.ts';
 import { bootstrapMean } from '../src/math/bootstrap.ts';
 import { openChatModel } from '../src/model/chat-model.ts';
@@ -38,6 +40,7 @@ const { positionals, values } = parseArgs({
     pairs: { type: 'string', default: '3' },
     'max-tokens': { type: 'string', default: '64' },
     temperature: { type: 'string', default: '0.7' },
+    keep: { type: 'string' },
     show: { type: 'boolean', default: false },
   },
 });
@@ -86,6 +89,17 @@ interface Answer {
 
 type Plan = ReturnType<typeof planEvaluation>;
 
+/** What a run before this one found out; of the same options, else the file is another one. */
+const known: Record<string, unknown> =
+  values.keep !== undefined && existsSync(values.keep)
+    ? (JSON.parse(readFileSync(values.keep, 'utf8')) as Record<string, unknown>)
+    : {};
+async function kept<T>(key: string, make: () => Promise<T>): Promise<T> {
+  known[key] ??= await make();
+  if (values.keep !== undefined) writeFileSync(values.keep, JSON.stringify(known));
+  return known[key] as T;
+}
+
 /** Every answer with a seed of its own, the same ones under each policy. */
 async function answers(policy: string, plan: Plan): Promise<Answer[]> {
   const app = buildApp(served(chat, { vectors, policies, caller: () => ({ keyId: 'bench', policy }) }));
@@ -121,9 +135,10 @@ const told = planEvaluation(trait, { questions: Number(values.questions), sample
 );
 const untold = planEvaluation(trait, { questions: Number(values.questions), samples: 1 });
 const byPolicy: Record<string, Answer[]> = {};
-for (const policy of POLICIES) byPolicy[policy] = await answers(policy, told);
-const usual = await answers('free', untold);
-const usualRuled = await answers('ruled', untold);
+for (const policy of POLICIES)
+  byPolicy[policy] = await kept(`answers ${policy}`, () => answers(policy, told));
+const usual = await kept('answers usual', () => answers('free', untold));
+const usualRuled = await kept('answers usual, ruled', () => answers('ruled', untold));
 
 const judge = likelihoodJudge(chat, trait, calibration, { pairs: vector.recipe.judge?.pairs ?? 2 });
 interface Scored {
@@ -135,15 +150,14 @@ interface Scored {
 const scored: Record<string, Scored> = {};
 for (const [policy, given] of Object.entries({ ...byPolicy, 'no system prompt': usual })) {
   const plan = given === usual ? untold : told;
-  const judged = await Promise.all(
-    given.map(({ text }, i) =>
-      judge.judge({
-        question: plan[i]!.question,
-        answer: text,
-        instructionIndex: plan[i]!.instructionIndex ?? 0,
+  const judgeAll = (): Promise<Judgement[]> =>
+    Promise.all(
+      given.map(({ text: answer }, i) => {
+        const { question, instructionIndex = 0 } = plan[i]!;
+        return judge.judge({ question, answer, instructionIndex });
       }),
-    ),
-  );
+    );
+  const judged = await kept(`scores ${policy}`, judgeAll);
   scored[policy] = {
     trait: judged.map(({ trait: score }) => score ?? Number.NaN),
     coherence: judged.map(({ coherence }) => coherence ?? Number.NaN),
