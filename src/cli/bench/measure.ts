@@ -27,7 +27,8 @@ export async function decodeRate(
   signal: AbortSignal,
 ): Promise<number> {
   await settle(engine, signal);
-  return rateTogether(await arrivalsOf(engine, requests, signal));
+  const begun = performance.now();
+  return rateTogether(begun, await arrivalsOf(engine, requests, signal));
 }
 
 /** When the tokens of each request were told, all asked at once. */
@@ -51,13 +52,14 @@ export async function arrivalsOf(
 /**
  * Tokens a second of all streams together, from when the last one has told of its first token to when the first one
  * has told of its last. (A model so fast that the first one ends before the last one began is measured over all of
- * the time.)
+ * the time, from when it was asked.)
+ * @param begun ms of performance.now
  */
-export function rateTogether(streams: readonly (readonly Arrival[])[]): number {
+export function rateTogether(begun: number, streams: readonly (readonly Arrival[])[]): number {
   const first = streams.map((arrivals) => arrivals[0]!.at);
   const last = streams.map((arrivals) => arrivals.at(-1)!.at);
   const together = Math.max(...first) < Math.min(...last);
-  const from = together ? Math.max(...first) : Math.min(...first);
+  const from = together ? Math.max(...first) : begun;
   const to = together ? Math.min(...last) : Math.max(...last);
   const told = streams.flat().filter(({ at }) => at > from && at <= to);
   return (told.reduce((sum, { tokens }) => sum + tokens, 0) * 1000) / (to - from);

@@ -53,7 +53,8 @@ export function serveLines(bench: Bench, { port }: ServedBench): Line[] {
   const plain = questions.map((content) => bodyOf(content, size.tokens));
   const streamRate = async (bodies: readonly object[]): Promise<number> => {
     await settle(engine, signal);
-    return rateTogether(await streamAll(port, bodies, signal));
+    const begun = performance.now();
+    return rateTogether(begun, await streamAll(port, bodies, signal));
   };
   const common = { group: 'serve', unit: 'tokens/s', repeats: size.repeats } as const;
   const beside = (what: string, against: string, own: (i: number) => object, goal?: number): Line => {
@@ -147,9 +148,10 @@ interface Waits {
 }
 
 function waitsOf(begun: number, streams: readonly (readonly Arrival[])[]): Waits {
+  const between = streams.flatMap((arrivals) => arrivals.slice(1).map(({ at }, i) => at - arrivals[i]!.at));
   return {
     first: streams.map((arrivals) => arrivals[0]!.at - begun),
-    between: streams.flatMap((arrivals) => arrivals.slice(1).map(({ at }, i) => at - arrivals[i]!.at)),
+    between: between.length > 0 ? between : [0], // all came at once
   };
 }
 
