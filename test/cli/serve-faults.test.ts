@@ -10,7 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { folder } from '../support/folder.ts';
 import { plantedHome } from '../support/planted-home.ts';
 import { PERSONA } from '../support/run-cli.ts';
@@ -162,6 +162,7 @@ policies:
       ],
       { cwd, env: { ...process.env, PERSONA_HOME: join(cwd, 'home'), JUMPING_CLOCK: clock } },
     );
+    onTestFinished(() => void child.kill('SIGKILL')); // also one that failed leaves nothing behind
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
