@@ -14,6 +14,7 @@ import {
   PARALLEL,
   QUICK,
 } from './bench/lines.ts';
+import { serveForBench, serveLines } from './bench/serve-lines.ts';
 import { describeMachine, type Machine, systemLoad } from './bench/machine.ts';
 import { describe } from './kit/help.ts';
 import { openModel } from './kit/model-options.ts';
@@ -40,7 +41,7 @@ export function registerBench(program: Command): void {
   const command = program
     .command('bench')
     .description(
-      'measure this machine: the engine beside a bare decode loop, watched, steered, reading, extracting',
+      'measure this machine: the engine beside a bare decode loop, watched, steered, reading, extracting, serving',
     )
     .option('--model <model>', 'path, name or hf:owner/repo; left out: the default model')
     .option('--threads <n>', 'threads of the engine and of the bare loop', integer({ min: 1, max: 512 }), 2)
@@ -49,7 +50,7 @@ export function registerBench(program: Command): void {
     .option('--gate', 'exit with 100 when a goal is not met')
     .action(run(measure));
   describe(command, 'Measure', [
-    { does: 'all of it on the default model, some ten minutes', line: 'persona bench' },
+    { does: 'all of it on the default model, some twenty minutes', line: 'persona bench' },
     {
       does: 'a first look at a model of yours',
       line: 'persona bench --model llama.gguf --threads 8 --quick',
@@ -73,8 +74,12 @@ async function measure(session: Session, options: BenchOptions): Promise<void | 
     `the bare loop finds its tokens by ${bare.picksBy === 'view' ? 'a loop over the logits' : "llama.cpp's sampler"}`,
   );
 
-  const lines = (await benchLines({ chat, bare, trait, size, signal })).filter(({ group }) =>
-    only.includes(group),
+  const bench = { chat, bare, trait, size, signal };
+  await using server = only.some((group) => group === 'serve' || group === 'wait')
+    ? await serveForBench(chat, (problem) => session.human(problem))
+    : undefined;
+  const lines = [...(await benchLines(bench)), ...(server ? serveLines(bench, server) : [])].filter(
+    ({ group }) => only.includes(group),
   );
   const total = lines.reduce((sum, { repeats }) => sum + repeats + 1, 0);
   const progress = session.progress({ label: 'bench', total, unit: 'pairs' });

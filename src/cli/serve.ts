@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { type Command, Option } from 'commander';
 import { PersonaError } from '../errors.ts';
 import { parseWatch, watchedLayer, type WatchSpec } from '../monitor/watch.ts';
@@ -50,6 +51,11 @@ interface ServeOptions extends ModelOptions {
 
 /** Answers written together, where --parallel is left out. */
 const PARALLEL = 8;
+/**
+ * MB. Under load each token makes garbage that dies at once; V8 would let the space for it grow to 32 MB thrice over.
+ * bench/serve-memory.ts: the process stays below 250 MiB instead of 290, of which 35 are alive.
+ */
+const YOUNG_GENERATION = 8;
 
 export function registerServe(program: Command): void {
   const command = program
@@ -118,6 +124,8 @@ export function registerServe(program: Command): void {
 }
 
 async function serve(session: Session, given: ServeOptions): Promise<void> {
+  setFlagsFromString(`--max-semi-space-size=${YOUNG_GENERATION}`);
+  setFlagsFromString('--semi-space-growth-factor=1'); // in a process that runs, the size alone is not kept to
   const config = given.config === undefined ? undefined : await loadConfig(given.config);
   const options = withConfig(given, config);
   const { host = '127.0.0.1', port = 8080, vectorsFolder: folder } = options;

@@ -24,7 +24,8 @@ let model: NativeModel | undefined;
 let scheduler: Scheduler | undefined;
 let running = false;
 let told = 0; // when events were sent last
-let events: Extract<FromEngine, { type: 'events' }>['batches'] = [];
+/** by request: what is told of several steps at once is one piece for whoever reads it */
+const events = new Map<number, Extract<FromEngine, { type: 'events' }>['batches'][number]>();
 const lastErrors: string[] = [];
 
 function send(message: FromEngine): void {
@@ -63,8 +64,8 @@ function loop(): void {
 
 /** Sends the events there are. */
 function tell(): void {
-  if (events.length > 0) send({ type: 'events', batches: events });
-  events = [];
+  if (events.size > 0) send({ type: 'events', batches: [...events.values()] });
+  events.clear();
   told = performance.now();
 }
 
@@ -75,7 +76,11 @@ function receive(message: ToEngine): void {
     case 'submit': {
       const { id } = message;
       scheduler!.submit(id, message.request, {
-        onEvents: (batch, prompt) => events.push({ id, events: batch, prompt }),
+        onEvents(batch, prompt) {
+          const untold = events.get(id);
+          if (untold) untold.events.push(...batch);
+          else events.set(id, { id, events: batch, prompt }); // the prompt's come before any token's
+        },
         onDone: (result) => {
           // events of the same step come first
           tell();

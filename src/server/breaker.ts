@@ -24,8 +24,8 @@ export interface BreakerOptions {
 /** A request that was let in; one of these is to be called when it ends. */
 export interface Pass {
   answered(): void;
-  /** The engine died under it. One death ends many requests: all of them may say so, it counts once. */
-  crashed(): void;
+  /** The engine died under it. One death ends many requests: all of them may say so, it counts once. True for the first. */
+  crashed(): boolean;
   /** It ended without telling anything of the engine: refused, or given up by its client. */
   gone(): void;
 }
@@ -86,7 +86,9 @@ export function openBreaker(options: BreakerOptions = {}): Breaker {
         if (own !== undefined && own === trial) close();
       },
       crashed() {
-        if (born === life) crash();
+        if (born !== life) return false;
+        crash();
+        return true;
       },
       gone() {
         if (own === trial) trial = undefined;

@@ -53,7 +53,13 @@ interface Operation {
   body?: z.ZodType;
   /** @default any JSON */
   gives?: z.ZodType;
+  /** with `stream: true` */
+  streams?: true;
 }
+
+const event = z
+  .looseObject({ data: z.string().describe('a chunk of the answer as JSON; the last one is [DONE]') })
+  .describe('each of the server-sent events');
 
 const any = z.unknown();
 const OPERATIONS: readonly Operation[] = [
@@ -63,6 +69,7 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Answer a conversation, steered and watched',
     body: chatBody,
     gives: answer,
+    streams: true,
   },
   {
     method: 'post',
@@ -70,6 +77,7 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Go on from a text, steered and watched',
     body: completionBody,
     gives: answer,
+    streams: true,
   },
   { method: 'get', path: '/v1/models', summary: 'The model that is served' },
   { method: 'get', path: '/v1/models/{id}', summary: 'The model by its name' },
@@ -87,7 +95,7 @@ const OPERATIONS: readonly Operation[] = [
 ];
 
 export function addDescription(app: OpenAPIHono, served: Served): void {
-  for (const { method, path, summary, body, gives = any } of OPERATIONS) {
+  for (const { method, path, summary, body, gives = any, streams } of OPERATIONS) {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
     const content = (schema: z.ZodType): object => ({ 'application/json': { schema } });
     app.openAPIRegistry.registerPath({
@@ -101,7 +109,10 @@ export function addDescription(app: OpenAPIHono, served: Served): void {
         }),
       },
       responses: {
-        200: { description: 'done', content: content(gives) },
+        200: {
+          description: 'done',
+          content: { ...content(gives), ...(streams && { 'text/event-stream': { schema: event } }) },
+        },
         default: { description: 'an error', content: content(apiError) },
       },
     });

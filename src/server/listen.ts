@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { PersonaError } from '../errors.ts';
@@ -21,20 +22,22 @@ export interface Listening extends AsyncDisposable {
   url: string;
   port: number;
   /**
-   * Takes no new requests, waits for those under way, then is gone.
+   * Takes no new requests, waits for those under way, then is gone. All of them have been recorded by then.
    * @param patience ms after which those still under way are cut off. @default 30 000
    */
   close(patience?: number): Promise<void>;
 }
 
 const PATIENCE = 30_000;
+/** For answers that were cut off to be recorded as such, ms. */
+const LAST_WORDS = 2000;
 /** A connection that has become idle is closed so much later at most, ms. */
 const SWEEP = 20;
 
 /** @throws PersonaError USAGE when the port is taken or not ours to take */
 export async function listen(
   app: OpenAPIHono,
-  { state }: Pick<Served, 'state'>,
+  { state, underWay }: Pick<Served, 'state' | 'underWay'>,
   { host = '127.0.0.1', port }: ListenOptions,
 ): Promise<Listening> {
   const server = createAdaptorServer({
@@ -68,6 +71,8 @@ export async function listen(
     await closed;
     clearInterval(sweep);
     clearTimeout(cut);
+    // those that were cut off, too; but an engine that does not answer must not hold up the end
+    await Promise.race([Promise.allSettled(underWay), sleep(LAST_WORDS, undefined, { ref: false })]);
   }
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,

@@ -71,6 +71,8 @@ export interface Served {
   breaker?: Breaker;
   onEngineCrash?: () => void;
   state: { draining: boolean };
+  /** answers that are being written, to the record of them */
+  underWay: Set<Promise<unknown>>;
 }
 
 export const ANONYMOUS: Caller = { keyId: 'anonymous', policy: undefined };
@@ -110,6 +112,7 @@ export function served(model: ChatModel, changes: Partial<Omit<Served, 'model'>>
     cors: undefined,
     keepTexts: false,
     state: { draining: false },
+    underWay: new Set(),
     ...changes,
   };
 }

@@ -208,15 +208,20 @@ describe('events', () => {
     expect(events.at(-1)!.text.endsWith(text.at(-1)!)).toBe(true);
   });
 
-  test('come token by token while the answer is being written', async () => {
+  test('come while the answer is being written, those of a moment together', async () => {
     const batches: number[] = [];
+    let told = 0; // before the second request is answered
     const running = tiny.engine.run(
-      { prompt, maxTokens: 100, ignoreEnd: true },
+      { prompt, maxTokens: 180, ignoreEnd: true },
       { onEvents: (events) => batches.push(events.length) },
     );
+    await tiny.engine.run({ prompt, maxTokens: 40, ignoreEnd: true });
+    for (const tokens of batches) told += tokens;
     await running;
-    expect(batches.reduce((a, b) => a + b)).toBe(100);
-    expect(batches.length).toBeGreaterThan(70); // some wait for the rest of a character
+    expect(batches.reduce((a, b) => a + b)).toBe(180);
+    expect(told).toBeGreaterThan(20);
+    expect(told).toBeLessThan(180);
+    expect(batches.length).toBeLessThan(60); // each wakes whoever reads
   });
 
   test('a given answer tells nothing', async () => {

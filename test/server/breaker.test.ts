@@ -55,7 +55,7 @@ test('crashes that lie a minute apart do not add up', () => {
 test('the crash under many requests counts once', () => {
   const { breaker } = at();
   const passes = Array.from({ length: 16 }, () => enter(breaker));
-  for (const pass of passes) pass.crashed();
+  expect(passes.map((pass) => pass.crashed()).filter((first) => first)).toHaveLength(1);
   expect(breaker.state()).toBe('closed');
 });
 

@@ -82,6 +82,11 @@ describe('the official client', () => {
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 12 } });
     expect(chunks.slice(0, -1).every(({ usage }) => usage === null)).toBe(true);
     expect((await chunksOf(own)).some((chunk) => 'usage' in chunk)).toBe(false);
+    const counted = await chunksOf({ ...own, stream_options: { continuous_usage_stats: true } });
+    let soFar = 0;
+    for (const { choices, usage } of counted)
+      expect(usage!.completion_tokens).toBe((soFar += choices[0]!.persona!.tokens?.length ?? 0));
+    expect(soFar).toBe(12);
   });
 
   test('streams choices and log-probabilities, and the unsteered answer as one more choice', async () => {

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { openEventDatabase } from '../../src/server/events/database.ts';
 import { encodeEvent } from '../../src/server/events/encode.ts';
 import { exportEvents } from '../../src/server/events/export.ts';
@@ -114,6 +114,21 @@ test('the newest stay when there are too many rows, too old ones, or too many by
   expect(left.length).toBeGreaterThan(15);
   using database = new DatabaseSync(path);
   expect(database.prepare('SELECT count(*) AS n FROM event_traits').get()).toEqual({ n: left.length });
+});
+
+test('a clock that jumps ahead while the server runs makes no event too old', async () => {
+  const path = join(folder(), 'events.sqlite');
+  const database = openEventDatabase(path, BOUNDS);
+  database.add([encodeEvent(anEvent({ id: 'before', time: new Date().toISOString() }))]);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 10_000 * HOUR });
+  try {
+    database.add([encodeEvent(anEvent({ id: 'after', time: new Date().toISOString() }))]);
+    database.trim();
+  } finally {
+    vi.useRealTimers();
+  }
+  database.close();
+  expect(await ids(path)).toEqual(['before', 'after']);
 });
 
 // prlimit is Linux's; the limit of a file's size is the nearest thing to a full disk that needs no root

@@ -4,7 +4,8 @@ import { expect, test, vi } from 'vitest';
 import { FAULTS_VARIABLE } from '../../src/engine/protocol.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { listen } from '../../src/server/listen.ts';
-import type { Served } from '../../src/server/served.ts';
+import type { AnswerEvent } from '../../src/server/contracts.ts';
+import { noRecorder, type Served } from '../../src/server/served.ts';
 import { GREEDY, usePlantedServer } from '../support/planted-server.ts';
 
 vi.stubEnv(FAULTS_VARIABLE, '1');
@@ -41,6 +42,21 @@ test('closing lets answers under way end, and takes no more', async () => {
   await closed;
   await expect(post(listening.url, {})).rejects.toThrow();
   agent.destroy();
+});
+
+test('answers that the end cuts off are recorded before it', async () => {
+  const ended: string[] = [];
+  const recorder = { ...noRecorder, record: (event: AnswerEvent) => ended.push(event.finishReason) };
+  const served: Served = { ...server.served, recorder, state: { draining: false } };
+  const listening = await listen(buildApp(served), served, { port: 0 });
+  const long = { max_tokens: 200, n: 2, logprobs: true, top_logprobs: 20 };
+  const stream = await post(listening.url, { ...long, stream: true });
+  const read = stream.text().catch(() => 'cut off');
+  const whole = post(listening.url, long).catch(() => 'cut off');
+  await vi.waitFor(() => expect(served.underWay.size).toBe(2));
+  await listening.close(0);
+  expect(ended).toEqual(Array.from({ length: 4 }, () => 'aborted'));
+  expect(await Promise.all([read, whole])).toEqual(['cut off', 'cut off']);
 });
 
 test('a port that is taken is a usage error', async () => {

@@ -24,6 +24,7 @@ async function get(path: string, changes: Partial<Served> = {}, init: RequestIni
 interface Body {
   error: { message: string };
   openapi: string;
+  paths: Record<string, { post: { responses: Record<'200', { content: object }> } }>;
   components: { schemas: Record<string, { properties: object }> };
 }
 
@@ -180,6 +181,8 @@ test('status, description and the page', async () => {
   expect((await get('/ready', { state: { draining: true } })).status).toBe(503);
   const [, description] = await said(await get('/openapi.json'));
   expect(description.openapi).toBe('3.1.0');
+  const chat = description.paths['/v1/chat/completions']!.post.responses['200'].content;
+  expect(Object.keys(chat)).toEqual(['application/json', 'text/event-stream']);
   const { properties } = description.components.schemas.ChatRequest!;
   expect(Object.keys(properties)).toEqual(
     expect.arrayContaining(['messages', 'steering', 'monitor', 'response_format']),

@@ -10,7 +10,7 @@ import { systemPrompt } from '../../trait/instruction.ts';
 import type { Trait } from '../../trait/trait.ts';
 import { decodeRate, GREEDY, wholeRate } from './measure.ts';
 
-export const GROUPS = ['decode', 'watch', 'steer', 'read', 'rollouts'] as const;
+export const GROUPS = ['decode', 'watch', 'steer', 'read', 'rollouts', 'serve', 'wait'] as const;
 export type Group = (typeof GROUPS)[number];
 
 export interface Line {
@@ -67,7 +67,7 @@ export const CONTEXT = 1024;
 
 const ROLLOUT_TOKENS = 64;
 /** An edit of this share of a typical residual norm of a small model: it moves the text and does not break it. */
-const EDIT_COEFFICIENT = 0.5;
+export const EDIT_COEFFICIENT = 0.5;
 const READ_TEXTS = 4;
 
 export interface Bench {
@@ -78,7 +78,7 @@ export interface Bench {
   signal: AbortSignal;
 }
 
-/** All lines, in the order in which they are measured and shown. */
+/** The lines of the engine, in the order in which they are measured and shown. */
 export async function benchLines(bench: Bench): Promise<Line[]> {
   return [
     ...(await decodeLines(bench)),
@@ -278,12 +278,12 @@ function writing(prompt: EngineRequest['prompt'], maxTokens: number): EngineRequ
   return { prompt, maxTokens, sampling: GREEDY, ignoreEnd: true };
 }
 
-function middle({ engine }: ChatModel): number {
+export function middle({ engine }: ChatModel): number {
   return Math.floor(engine.info.layers / 2);
 }
 
 /** A random direction of length 1: what it points to costs no time. */
-function someDirection({ engine }: ChatModel, seed: number): Float32Array {
+export function someDirection({ engine }: ChatModel, seed: number): Float32Array {
   const source = random(seed);
   const row = Float32Array.from({ length: engine.info.width }, () => source.normal());
   const length = Math.hypot(...row);

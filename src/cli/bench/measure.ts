@@ -13,38 +13,56 @@ export async function settle(engine: Engine, signal: AbortSignal): Promise<void>
   await engine.run({ prompt: [0], maxTokens: SETTLE_TOKENS, sampling: GREEDY, ignoreEnd: true }, { signal });
 }
 
-/**
- * Tokens a second, all requests together, while all of them are decoding: from when the last one has told of its
- * first token to when the first one has told of its last. (A model so fast that the first one ends before the last one
- * began is measured over all of the time.)
- */
+/** Tokens that came together. */
+export interface Arrival {
+  /** ms of performance.now */
+  at: number;
+  tokens: number;
+}
+
+/** Tokens a second, all requests together, while all of them are decoding. */
 export async function decodeRate(
   engine: Engine,
   requests: readonly EngineRequest[],
   signal: AbortSignal,
 ): Promise<number> {
   await settle(engine, signal);
-  const arrivals: number[] = [];
-  const first: number[] = [];
-  const last: number[] = [];
-  await Promise.all(
-    requests.map((request, i) =>
-      engine.run(request, {
+  const begun = performance.now();
+  return rateTogether(begun, await arrivalsOf(engine, requests, signal));
+}
+
+/** When the tokens of each request were told, all asked at once. */
+export async function arrivalsOf(
+  engine: Engine,
+  requests: readonly EngineRequest[],
+  signal: AbortSignal,
+): Promise<Arrival[][]> {
+  return await Promise.all(
+    requests.map(async (request) => {
+      const arrivals: Arrival[] = [];
+      await engine.run(request, {
         signal,
-        onEvents(events) {
-          const now = performance.now();
-          first[i] ??= now;
-          last[i] = now;
-          for (const _ of events) arrivals.push(now);
-        },
-      }),
-    ),
+        onEvents: ({ length: tokens }) => arrivals.push({ at: performance.now(), tokens }),
+      });
+      return arrivals;
+    }),
   );
+}
+
+/**
+ * Tokens a second of all streams together, from when the last one has told of its first token to when the first one
+ * has told of its last. (A model so fast that the first one ends before the last one began is measured over all of
+ * the time, from when it was asked.)
+ * @param begun ms of performance.now
+ */
+export function rateTogether(begun: number, streams: readonly (readonly Arrival[])[]): number {
+  const first = streams.map((arrivals) => arrivals[0]!.at);
+  const last = streams.map((arrivals) => arrivals.at(-1)!.at);
   const together = Math.max(...first) < Math.min(...last);
-  const from = together ? Math.max(...first) : Math.min(...first);
+  const from = together ? Math.max(...first) : begun;
   const to = together ? Math.min(...last) : Math.max(...last);
-  const told = arrivals.filter((at) => at > from && at <= to).length;
-  return (told * 1000) / (to - from);
+  const told = streams.flat().filter(({ at }) => at > from && at <= to);
+  return (told.reduce((sum, { tokens }) => sum + tokens, 0) * 1000) / (to - from);
 }
 
 /** Units of work a second, from the first request handed in to the last one answered. */

@@ -51,7 +51,9 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
   const begun = planned.map(() => Promise.withResolvers<void>());
   const answers = planned.map((each, i): Answer => ({ ...each, done: write(each, begun[i]!.resolve) }));
   const all = Promise.all(answers.map(({ done }) => done));
-  void settle();
+  const over = settle();
+  served.underWay.add(over);
+  void over.then(() => served.underWay.delete(over));
   const held = planned.some(({ plan }) => plan.policy.holdsBack);
   const allBegun = Promise.all(begun.map(({ promise }) => promise));
   const told = allBegun.then(() => firstText.promise);
@@ -75,11 +77,11 @@ export function startAnswers(served: Served, asked: Asked, gone: AbortSignal): A
       updates.end();
     } catch (error) {
       if (isPersonaError(error) && error.code === 'ENGINE_CRASHED') {
-        pass?.crashed();
-        served.onEngineCrash?.();
+        if (pass?.crashed() ?? true) served.onEngineCrash?.();
       } else pass?.gone();
       stop.abort(error); // one without the others is no answer
       updates.end(error);
+      await Promise.allSettled(answers.map(({ done }) => done)); // each has its record
     }
   }
 

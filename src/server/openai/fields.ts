@@ -35,7 +35,7 @@ export interface CommonBody extends PersonaBody {
   ignore_eos?: May<boolean>;
   n?: May<number>;
   stream?: May<boolean>;
-  stream_options?: May<{ include_usage?: May<boolean> }>;
+  stream_options?: May<{ include_usage?: May<boolean>; continuous_usage_stats?: May<boolean> }>;
   user?: May<string>;
   response_format?: May<ResponseFormat>;
 }
@@ -56,7 +56,12 @@ export const commonFields: Fields<CommonBody> = {
   ignore_eos: z.boolean().nullish(),
   n: z.int().min(1).nullish(),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z
+    .looseObject({
+      include_usage: z.boolean().nullish(),
+      continuous_usage_stats: z.boolean().nullish().describe('each chunk tells the usage so far'),
+    })
+    .nullish(),
   user: z.string().nullish(),
   response_format: responseFormat.nullish(),
   ...personaFields,
@@ -113,5 +118,6 @@ export function wantedOf(body: CommonBody, logprobs: boolean): Wanted {
     logprobs,
     monitorTokens: body.monitor_tokens ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
+    usageSoFar: body.stream_options?.continuous_usage_stats ?? false,
   };
 }

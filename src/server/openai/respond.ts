@@ -25,6 +25,8 @@ export interface Wanted {
   logprobs: boolean;
   monitorTokens: boolean;
   includeUsage: boolean;
+  /** in each chunk of a stream */
+  usageSoFar: boolean;
 }
 
 export async function respond(
@@ -85,8 +87,17 @@ async function* chunksOf(
 ): AsyncGenerator<object> {
   const { engine } = served.model;
   const head = headOf(served, answers, shape.chunkObject);
-  const usage = wanted.includeUsage ? { usage: null } : {};
   const told = new Map<number, { tokens: number; characters: number }>();
+  const usage = (): object => {
+    if (wanted.usageSoFar)
+      return {
+        usage: countsOf(
+          answers,
+          told.values().map(({ tokens }) => tokens),
+        ),
+      };
+    return wanted.includeUsage ? { usage: null } : {};
+  };
   const chunk = (answer: Planned, parts: object, persona: object, finish: string | null = null): object => ({
     ...head,
     choices: [
@@ -100,7 +111,7 @@ async function* chunksOf(
         },
       },
     ],
-    ...usage,
+    ...usage(),
   });
   const textChunk = async (answer: Planned, tokens: readonly WrittenToken[]): Promise<object> => {
     const so = told.get(answer.index)!;
@@ -150,16 +161,26 @@ function headOf({ model }: Served, { id, time }: Answers, object: string): objec
 }
 
 /** Each prompt once, and all that was written for it, unsteered answers too. */
-function usageOf({ answers }: Answers, written: readonly Written[]): object {
-  const prompts = new Map(answers.map(({ plan }) => [plan.request.prompt, plan.request.prompt.length]));
-  const promptTokens = [...prompts.values()].reduce((sum, length) => sum + length, 0);
-  const completionTokens = written.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: {
-      cached_tokens: Math.min(promptTokens, ...written.map((each) => each.cachedTokens)),
-    },
-  };
+function usageOf(answers: Answers, written: readonly Written[]): object {
+  const counts = countsOf(
+    answers,
+    written.map(({ tokens }) => tokens.length),
+  );
+  const cached = Math.min(counts.prompt_tokens, ...written.map((each) => each.cachedTokens));
+  return { ...counts, prompt_tokens_details: { cached_tokens: cached } };
+}
+
+interface Counts {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+/** @param completions tokens of each answer */
+function countsOf({ answers }: Answers, completions: Iterable<number>): Counts {
+  let prompt = 0;
+  for (const { length } of new Set(answers.map(({ plan }) => plan.request.prompt))) prompt += length;
+  let completion = 0;
+  for (const tokens of completions) completion += tokens;
+  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
 }
