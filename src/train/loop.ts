@@ -22,6 +22,7 @@ import { learningRate, type Recipe } from './recipe.ts';
 
 /** Numbers of the pool that dropout masks are cut from, beyond the longest mask. */
 const POOL_BEYOND = 2 ** 20;
+const KIBIBYTE = 1024;
 /** Steps' draws must not be those of neighbouring runs. */
 const STEPS_APART = 7_368_787;
 
@@ -113,7 +114,7 @@ export async function trainLoop(
     type: 'done',
     step,
     passBytes: memory.passBytes,
-    residentBytes: process.memoryUsage.rss(),
+    residentBytes: process.resourceUsage().maxRSS * KIBIBYTE,
     stopped: step < steps,
   });
 }
