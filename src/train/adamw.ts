@@ -30,14 +30,16 @@ export function adamw(
   { first, second }: Moments,
   { learningRate, weightDecay, scale, step }: AdamWStep,
 ): void {
-  const rate = learningRate / (1 - BETA1 ** step);
+  // m′ / (√v / c + ε) = c m′ / (√v + c ε): one division a number
   const correction = Math.sqrt(1 - BETA2 ** step);
+  const rate = (learningRate / (1 - BETA1 ** step)) * correction;
+  const epsilon = EPSILON * correction;
   const keep = 1 - learningRate * weightDecay;
   for (let i = 0; i < value.length; i++) {
     const g = gradient[i]! * scale;
     const m = (first[i] = BETA1 * first[i]! + (1 - BETA1) * g);
     const v = (second[i] = BETA2 * second[i]! + (1 - BETA2) * g * g);
-    value[i] = keep * value[i]! - (rate * m) / (Math.sqrt(v) / correction + EPSILON);
+    value[i] = keep * value[i]! - (rate * m) / (Math.sqrt(v) + epsilon);
   }
 }
 

@@ -92,6 +92,7 @@ export type FromTrainer =
   | ({ type: 'step' } & StepDone)
   | ({ type: 'look' } & Look)
   | { type: 'saved'; step: number }
+  /** `residentBytes`: the most that this process has held */
   | { type: 'done'; step: number; passBytes: number; residentBytes: number; stopped: boolean }
   | { type: 'failed'; code: string; message: string; remedy?: string };
 

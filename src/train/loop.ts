@@ -22,6 +22,7 @@ import { learningRate, type Recipe } from './recipe.ts';
 
 /** Numbers of the pool that dropout masks are cut from, beyond the longest mask. */
 const POOL_BEYOND = 2 ** 20;
+const KIBIBYTE = 1024;
 /** Steps' draws must not be those of neighbouring runs. */
 const STEPS_APART = 7_368_787;
 
@@ -54,12 +55,14 @@ export async function trainLoop(
     job.key,
     factors.all.map(({ length }) => length),
   );
-  const values = saved?.values ?? initialValues(architecture, recipe);
+  const begun = saved?.values ?? initialValues(architecture, recipe);
+  factors.all.forEach((tensor, i) => factors.write(tensor, begun[i]!));
+  // on the CPU the optimiser works where the graph does, elsewhere on copies
+  const shared = factors.all.map((tensor) => factors.inPlace(tensor));
+  const values = begun.map((value, i) => shared[i]?.value ?? value);
   const moments: Moments[] =
     saved?.moments ??
     values.map(({ length }) => ({ first: new Float32Array(length), second: new Float32Array(length) }));
-  const put = (): void => factors.all.forEach((tensor, i) => factors.write(tensor, values[i]!));
-  put();
 
   const steps = stepCount(samples.length, recipe);
   let step = saved?.step ?? 0;
@@ -77,7 +80,7 @@ export async function trainLoop(
     const learnt = batch.reduce((sum, sample) => sum + learntTokens(sample), 0);
     factors.clearGradients();
     const loss = gradientsOf(memory, factors, job, batch, learnt, step) / learnt;
-    const gradients = factors.all.map((tensor) => factors.read(tensor).gradient);
+    const gradients = factors.all.map((tensor, i) => shared[i]?.gradient ?? factors.read(tensor).gradient);
     const norm = gradientNorm(gradients);
     if (!Number.isFinite(norm))
       throw new PersonaError('ENGINE_FAILED', `step ${step + 1}: the gradient is not finite`, {
@@ -91,7 +94,7 @@ export async function trainLoop(
         scale: clipScale(norm, recipe.clip),
         step: step + 1,
       });
-    put();
+    factors.all.forEach((tensor, i) => shared[i] ?? factors.write(tensor, values[i]!));
     step++;
     tell({
       type: 'step',
@@ -113,7 +116,7 @@ export async function trainLoop(
     type: 'done',
     step,
     passBytes: memory.passBytes,
-    residentBytes: process.memoryUsage.rss(),
+    residentBytes: process.resourceUsage().maxRSS * KIBIBYTE,
     stopped: step < steps,
   });
 }

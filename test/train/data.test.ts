@@ -60,7 +60,7 @@ describe('what is learnt', () => {
 
   test('with a beginning of text and another template: <end_of_turn> is learnt', async () => {
     const { samples } = await read([row('a', 'b')], {}, models.gemma3);
-    const { tokens, learnt, promptLength } = samples[0]!;
+    const { tokens, learnt } = samples[0]!;
     const end = await models.gemma3.engine.tokenize('<end_of_turn>', true);
     const b = await models.gemma3.engine.tokenize('b', false);
     expect([...tokens].filter((_, i) => learnt[i])).toEqual([...b, ...end]);

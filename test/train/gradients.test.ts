@@ -131,7 +131,7 @@ test('gradients of passes add up, and are those of all samples in one pass', asy
 
 test('losses and gradients are the same bits whatever the number of threads', async () => {
   const results: Float32Array[][] = [];
-  for (const threads of [1, 2, 3]) {
+  for (const threads of [1, 2]) {
     using memory = await tinyMemory(folder.path, 'gemma3', { threads, sizes: { layers: 1 } });
     using factors = randomFactors(memory, { rank: 4 });
     const pass = { samples: SAMPLES, factors, lora: LORA };

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Tensor } from '../../src/engine/ggml.ts';
 import type { Architecture } from '../../src/engine/training/architecture.ts';
-import { attend, type Segment } from '../../src/engine/training/attention.ts';
+import { attend, type Mask, QUERIES, type Segment } from '../../src/engine/training/attention.ts';
 import { block } from '../../src/engine/training/block.ts';
 import { applyEdit } from '../../src/engine/training/edit.ts';
 import { GROUPS } from '../../src/engine/training/factors.ts';
@@ -100,11 +100,11 @@ function ruleError(
   return Math.max(...errors);
 }
 
-function causal(g: TrainingGraph): (length: number) => Tensor {
-  return (length) => {
-    const data = new Float32Array(length * length).fill(-Infinity);
-    for (let q = 0; q < length; q++) data.fill(0, q * length, q * length + q + 1);
-    return g.input('f32', data, length, length);
+function causal(g: TrainingGraph): Mask {
+  return (from, end) => {
+    const data = new Float32Array((end - from) * end).fill(-Infinity);
+    for (let q = from; q < end; q++) data.fill(0, (q - from) * end, (q - from) * end + q + 1);
+    return g.input('f32', data, end, end - from);
   };
 }
 
@@ -213,37 +213,49 @@ describe('linear with LoRA', () => {
 });
 
 describe('attention', () => {
+  const long: Segment[] = [
+    { start: 0, length: 3 },
+    { start: 3, length: 2 * QUERIES + 5 }, // in three portions
+    { start: 2 * QUERIES + 8, length: QUERIES },
+  ];
   test.each([
-    { heads: 4, kvHeads: 4 },
-    { heads: 4, kvHeads: 2 },
-    { heads: 4, kvHeads: 1 },
-  ])('$heads query heads on $kvHeads key heads: query, key and value', ({ heads, kvHeads }) => {
-    const memory = memories.get('llama')!;
-    const headWidth = 16;
-    const architecture = { ...memory.weights.architecture, heads, kvHeads, headWidth };
-    const shape = (count: number): Shape => [headWidth * count, TOKENS];
-    const error = ruleError(
-      memory,
-      [shape(heads), shape(kvHeads), shape(kvHeads)],
-      shape(heads),
-      (g, [q, k, v]) => {
-        const three = (a: Tensor, count: number): Tensor => g.shape3(a, headWidth, count, TOKENS);
-        const attended = attend(g, architecture, SEGMENTS, causal(g), {
-          query: three(q!, heads),
-          key: three(k!, kvHeads),
-          value: three(v!, kvHeads),
-        });
-        return {
-          out: attended.out,
-          back: (gradient) => {
-            const { query, key, value } = attended.back(gradient);
-            return [query, key, value];
-          },
-        };
-      },
-    );
-    expect(error).toBeLessThan(RELATIVE);
-  });
+    { heads: 4, kvHeads: 4, headWidth: 16, segments: SEGMENTS, keep: true },
+    { heads: 4, kvHeads: 2, headWidth: 16, segments: SEGMENTS, keep: true },
+    { heads: 4, kvHeads: 1, headWidth: 16, segments: SEGMENTS, keep: false },
+    { heads: 4, kvHeads: 2, headWidth: 4, segments: long, keep: true },
+    { heads: 2, kvHeads: 2, headWidth: 4, segments: long, keep: false },
+  ])(
+    '$heads query heads on $kvHeads key heads, $segments.length segments, kept $keep: query, key and value',
+    ({ heads, kvHeads, headWidth, segments, keep }) => {
+      const memory = memories.get('llama')!;
+      const architecture = { ...memory.weights.architecture, heads, kvHeads, headWidth };
+      const { start, length } = segments.at(-1)!;
+      const tokens = start + length;
+      const shape = (count: number): Shape => [headWidth * count, tokens];
+      const error = ruleError(
+        memory,
+        [shape(heads), shape(kvHeads), shape(kvHeads)],
+        shape(heads),
+        (g, [q, k, v]) => {
+          const three = (a: Tensor, count: number): Tensor => g.shape3(a, headWidth, count, tokens);
+          const pass = { segments, mask: causal(g), keep };
+          const attended = attend(g, architecture, pass, {
+            query: three(q!, heads),
+            key: three(k!, kvHeads),
+            value: three(v!, kvHeads),
+          });
+          return {
+            out: attended.out,
+            back: (gradient) => {
+              const { query, key, value } = attended.back(gradient);
+              return [query, key, value];
+            },
+          };
+        },
+      );
+      expect(error).toBeLessThan(RELATIVE);
+    },
+  );
 });
 
 describe('norms, positions, gates', () => {
@@ -357,6 +369,7 @@ test.each(ARCHITECTURES)('a whole block of %s: its input', (name) => {
         rope: ropeOf(g, architecture),
         segments: SEGMENTS,
         mask: causal(g),
+        keep: false,
         tokens: TOKENS,
       },
       x!,

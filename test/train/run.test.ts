@@ -41,7 +41,7 @@ const COMMAND = [
   ...'train data.jsonl -m planted.gguf --threads 1 --rank 4 --batch 3 --epochs 10 --lr 0.003 --warmup 2'.split(
     ' ',
   ),
-  ...'--steer v.gguf=2 --watch-every 7 --save-every 2 --hold 0 --dropout 0.1 --no-scores --json'.split(' '),
+  ...'--steer v.gguf=2 --watch-every 13 --save-every 2 --hold 0 --dropout 0.1 --no-scores --json'.split(' '),
 ];
 
 function start(run: string): Running {

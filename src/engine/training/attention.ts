@@ -1,10 +1,11 @@
 /**
  * Attention within each sample: softmax(s·Kᵀq + mask) V, sample by sample, so that packed samples do not see each
- * other and nothing is spent on pairs of them.
+ * other and nothing is spent on pairs of them. Queries are taken a few at a time, with the keys up to the last of them:
+ * of what no query sees about half is never computed.
  *
  * Query heads that share a key head lie next to each other, so they are taken as more queries of that head: no copies
- * of keys and values, and their gradients are summed by the products themselves. The attention weights (the largest
- * thing by far) are not kept for the way back but computed again.
+ * of keys and values, and their gradients are summed by the products themselves. The attention weights are the largest
+ * thing by far: of long samples they are not kept for the way back but computed again.
  */
 
 import type { Tensor } from '../ggml.ts';
@@ -17,21 +18,52 @@ export interface Segment {
   length: number;
 }
 
+/** Queries that are taken together. Fewer compute less that no query sees, more make larger products. */
+export const QUERIES = 64;
+
+/** How many times a sample's queries are taken. */
+export function portionsOf(length: number): number {
+  return Math.ceil(length / QUERIES);
+}
+
+/** Numbers of attention weights that a block has for samples of these lengths. */
+export function weightCount({ heads }: Architecture, lengths: readonly number[]): number {
+  let count = 0;
+  for (const length of lengths)
+    for (let from = 0; from < length; from += QUERIES) {
+      const end = Math.min(length, from + QUERIES);
+      count += (end - from) * end * heads;
+    }
+  return count;
+}
+
+/** [end, end − from], 0 where a query of from … end − 1 (ne1) sees the key (ne0), else −∞ */
+export type Mask = (from: number, end: number) => Tensor;
+
+export interface AttentionPass {
+  segments: readonly Segment[];
+  mask: Mask;
+  /** attention weights stay for the way back */
+  keep: boolean;
+}
+
 export interface Attended {
   /** [heads × headWidth, tokens] */
   out: Tensor;
   back(gradient: Tensor): { query: Tensor; key: Tensor; value: Tensor };
 }
 
-/**
- * @param query [headWidth, heads, tokens] @param key, value [headWidth, kvHeads, tokens]
- * @param mask by length: [length, length], 0 where the query (ne1) sees the key (ne0), else −∞
- */
+/** Queries from … end − 1 of a sample. */
+interface Portion {
+  from: number;
+  end: number;
+}
+
+/** @param query [headWidth, heads, tokens] @param key, value [headWidth, kvHeads, tokens] */
 export function attend(
   g: TrainingGraph,
   architecture: Architecture,
-  segments: readonly Segment[],
-  mask: (length: number) => Tensor,
+  { segments, mask, keep }: AttentionPass,
   { query, key, value }: { query: Tensor; key: Tensor; value: Tensor },
 ): Attended {
   const { heads, kvHeads, headWidth, attentionScale } = architecture;
@@ -43,64 +75,91 @@ export function attend(
     g.swapped(
       g.part3(a, [headWidth, count, length], [headWidth, headWidth * count], start * headWidth * count),
     );
-  /** [headWidth, length, count] → [headWidth, count, length], of all segments together */
+  /** [headWidth, queries × together, kvHeads] */
+  const queriesOf = (a: Tensor, { start }: Segment, { from, end }: Portion): Tensor => {
+    const there = { start: start + from, length: end - from };
+    return g.shape3(headsOf(a, heads, there), headWidth, (end - from) * together, kvHeads);
+  };
+  /** [headWidth, length, count] → [headWidth, count, length], of all together */
   const packed = (parts: readonly Tensor[], count: number): Tensor =>
     g.shape2(joined(g, parts.map(g.swapped)), headWidth * count, tokens);
+  /** the first `end` keys of [headWidth, length, kvHeads], and of the same transposed */
+  const first = (a: Tensor, { length }: Segment, end: number): Tensor =>
+    g.part3(a, [headWidth, end, kvHeads], [headWidth, headWidth * length], 0);
+  const firstAcross = (a: Tensor, { length }: Segment, end: number): Tensor =>
+    g.part3(a, [end, headWidth, kvHeads], [length, headWidth * length], 0);
 
-  const weightsOf = (segment: Segment): { q: Tensor; k: Tensor; p: Tensor } => {
-    const { length } = segment;
-    const q = g.shape3(headsOf(query, heads, segment), headWidth, length * together, kvHeads);
-    const k = headsOf(key, kvHeads, segment);
-    const scores = g.shape3(g.multiply(k, q), length, length, heads);
-    return { q, k, p: g.softmax(scores, mask(length), attentionScale) };
+  const weightsOf = (keys: Tensor, segment: Segment, portion: Portion): { q: Tensor; p: Tensor } => {
+    const { from, end } = portion;
+    const q = queriesOf(query, segment, portion);
+    const scores = g.shape3(g.multiply(first(keys, segment, end), q), end, end - from, heads);
+    return { q, p: g.softmax(scores, mask(from, end), attentionScale) };
   };
-  const perKey = (a: Tensor, length: number): Tensor => g.shape3(a, length, length * together, kvHeads);
-  const perHead = (a: Tensor, length: number): Tensor => g.shape3(a, headWidth, length, heads);
+  const perKey = (a: Tensor, { from, end }: Portion): Tensor =>
+    g.shape3(a, end, (end - from) * together, kvHeads);
+  const perHead = (a: Tensor, { from, end }: Portion): Tensor => g.shape3(a, headWidth, end - from, heads);
 
+  const whole = segments.map((segment) => {
+    const keys = headsOf(key, kvHeads, segment);
+    const across = g.transposed(headsOf(value, kvHeads, segment)); // [length, headWidth, kvHeads]
+    const portions = portionsIn(segment).map((portion) => {
+      const made = weightsOf(keys, segment, portion);
+      const out = g.multiply(firstAcross(across, segment, portion.end), perKey(made.p, portion));
+      return { portion, out: perHead(out, portion), kept: keep ? made : undefined };
+    });
+    return { segment, keys: keep ? keys : undefined, portions };
+  });
   const out = packed(
-    segments.map((segment) => {
-      const { p } = weightsOf(segment);
-      const across = g.transposed(headsOf(value, kvHeads, segment)); // [length, headWidth, kvHeads]
-      return perHead(g.multiply(across, perKey(p, segment.length)), segment.length);
-    }),
+    whole.flatMap(({ portions }) => portions.map((portion) => portion.out)),
     heads,
   );
 
   const back = (gradient: Tensor): { query: Tensor; key: Tensor; value: Tensor } => {
-    const whole = g.shape3(gradient, headWidth, heads, tokens);
-    const parts = segments.map((segment) => {
-      const { length } = segment;
-      const { q, k, p } = weightsOf(segment);
-      const dOut = g.shape3(headsOf(whole, heads, segment), headWidth, length * together, kvHeads);
-      const dp = g.shape3(g.multiply(headsOf(value, kvHeads, segment), dOut), length, length, heads);
-      const ds = perKey(g.softmaxBack(dp, p, attentionScale), length);
-      const part = {
-        query: perHead(g.multiply(g.transposed(k), ds), length),
-        key: g.multiply(g.transposed(q), g.transposed(ds)),
-        value: g.multiply(g.transposed(dOut), g.transposed(perKey(p, length))),
-      };
-      // In this order, whatever is asked for: were nothing to read p after softmaxBack, ggml would have that write its
-      // result over p while it still reads it. And so a segment's p is gone before the next one's is made.
-      g.expand(ds);
-      g.expand(part.value);
-      return part;
-    });
+    const dAll = g.shape3(gradient, headWidth, heads, tokens);
+    const queries: Tensor[] = [];
+    const [dKeys, dValues]: [Tensor[], Tensor[]] = [[], []];
+    for (const { segment, keys: keptKeys, portions } of whole) {
+      const keys = keptKeys ?? headsOf(key, kvHeads, segment);
+      const values = headsOf(value, kvHeads, segment);
+      const keysAcross = g.transposed(keys);
+      const parts: Tensor[] = [];
+      let sums: { key: Tensor; value: Tensor } | undefined;
+      // the last portion sees all keys: what the others give to theirs is added to it
+      for (const { portion, kept } of portions.toReversed()) {
+        const { q, p } = kept ?? weightsOf(keys, segment, portion);
+        const { from, end } = portion;
+        const dOut = queriesOf(dAll, segment, portion);
+        const dp = g.shape3(g.multiply(first(values, segment, end), dOut), end, end - from, heads);
+        const ds = perKey(g.softmaxBack(dp, p, attentionScale), portion);
+        const dKey = g.multiply(g.transposed(q), g.transposed(ds));
+        const dValue = g.multiply(g.transposed(dOut), g.transposed(perKey(p, portion)));
+        parts.unshift(perHead(g.multiply(firstAcross(keysAcross, segment, end), ds), portion));
+        // In this order, whatever is asked for: were nothing to read p after softmaxBack, ggml would have that write
+        // its result over p while it still reads it. And so a portion's p is gone before the next one's is made.
+        for (const made of [ds, parts[0]!, dKey, dValue]) g.expand(made);
+        if (sums) {
+          g.addTo(first(sums.key, segment, end), dKey);
+          g.addTo(first(sums.value, segment, end), dValue);
+        } else sums = { key: dKey, value: dValue };
+      }
+      queries.push(...parts);
+      dKeys.push(sums!.key);
+      dValues.push(sums!.value);
+    }
     return {
-      query: packed(
-        parts.map((part) => part.query),
-        heads,
-      ),
-      key: packed(
-        parts.map((part) => part.key),
-        kvHeads,
-      ),
-      value: packed(
-        parts.map((part) => part.value),
-        kvHeads,
-      ),
+      query: packed(queries, heads),
+      key: packed(dKeys, kvHeads),
+      value: packed(dValues, kvHeads),
     };
   };
   return { out, back };
+}
+
+function portionsIn({ length }: Segment): Portion[] {
+  return Array.from({ length: portionsOf(length) }, (_, i) => ({
+    from: i * QUERIES,
+    end: Math.min(length, (i + 1) * QUERIES),
+  }));
 }
 
 /** Along the tokens (ne2), in halves, so that nothing is copied more than log₂ times. */

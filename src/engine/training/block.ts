@@ -2,22 +2,20 @@
 
 import type { Tensor } from '../ggml.ts';
 import type { Architecture } from './architecture.ts';
-import { attend, type Segment } from './attention.ts';
+import { attend, type AttentionPass } from './attention.ts';
 import { GROUPS, type GroupFactors } from './factors.ts';
 import { gated } from './feed-forward.ts';
 import type { Rope, TrainingGraph } from './graph.ts';
 import { project, type LoraPass } from './linear.ts';
 import type { BlockWeights } from './weights.ts';
 
-export interface BlockPass {
+export interface BlockPass extends AttentionPass {
   architecture: Architecture;
   weights: BlockWeights;
   /** by group */
   factors: (GroupFactors | undefined)[] | undefined;
   lora: LoraPass;
   rope: Rope;
-  segments: readonly Segment[];
-  mask: (length: number) => Tensor;
   tokens: number;
 }
 
@@ -47,7 +45,7 @@ export function block(g: TrainingGraph, pass: BlockPass, x: Tensor): BlockStep {
   const qkv = projected(0, norm('attn_norm', x));
   const query = g.shape3(qkv.outs[0]!, headWidth, heads, tokens);
   const key = g.shape3(qkv.outs[1]!, headWidth, kvHeads, tokens);
-  const attended = attend(g, architecture, pass.segments, pass.mask, {
+  const attended = attend(g, architecture, pass, {
     query: g.rope(norm('attn_q_norm', query), pass.rope),
     key: g.rope(norm('attn_k_norm', key), pass.rope),
     value: g.shape3(qkv.outs[2]!, headWidth, kvHeads, tokens),

@@ -113,6 +113,18 @@ export class Factors implements Disposable {
     this.#backend.write(tensor.value, value);
   }
 
+  /**
+   * Value and gradient where they lie, when the device's memory is this process's own (the CPU's is): what is written
+   * there is written. They end with the factors.
+   */
+  inPlace(tensor: FactorTensor): { value: Float32Array; gradient: Float32Array } | undefined {
+    if (!this.#backend.ggml.ggml_backend_buffer_is_host(this.#buffer)) return undefined;
+    return {
+      value: this.#backend.viewOf(tensor.value, tensor.length),
+      gradient: this.#backend.viewOf(tensor.gradient, tensor.length),
+    };
+  }
+
   clearGradients(): void {
     for (const { gradient, length } of this.all)
       this.#backend.ggml.ggml_backend_tensor_memset(gradient, 0, 0, length * 4);

@@ -5,7 +5,7 @@
  */
 
 import type { Tensor } from '../ggml.ts';
-import type { Segment } from './attention.ts';
+import { type Mask, portionsOf, type Segment, weightCount } from './attention.ts';
 import { block, type BlockStep } from './block.ts';
 import { applyEdit, type Edited, type LayerEdit } from './edit.ts';
 import type { Factors } from './factors.ts';
@@ -49,10 +49,15 @@ export interface PassResult {
   reads: Float32Array[];
 }
 
-/** Nodes: at most this many of a block and segment together, with room to spare. */
+/** Nodes: at most this many of a block, and of a segment and a portion of its queries in it, with room to spare. */
 const NODES_PER_BLOCK = 220;
-const NODES_PER_SEGMENT = 90;
+const NODES_PER_SEGMENT = 40;
+const NODES_PER_PORTION = 80;
 const NODES_BESIDE = 4096;
+
+/** Bytes of attention weights, of all blocks together, up to which they are kept for the way back. */
+const KEPT_WEIGHTS = 2 ** 28;
+const F32_BYTES = 4;
 
 /** @throws PersonaError ENGINE_FAILED, UNSUPPORTED */
 export function runPass(memory: TrainingMemory, options: PassOptions): PassResult {
@@ -63,10 +68,12 @@ export function runPass(memory: TrainingMemory, options: PassOptions): PassResul
   const wantsLoss = options.loss ?? true;
   const segments = segmentsOf(samples);
   const tokens = segments.reduce((sum, { length }) => sum + length, 0);
-  using g = new TrainingGraph(
-    backend,
-    layers * (NODES_PER_BLOCK + NODES_PER_SEGMENT * segments.length) + NODES_BESIDE,
-  );
+  const lengths = segments.map(({ length }) => length);
+  const portions = lengths.reduce((sum, length) => sum + portionsOf(length), 0);
+  const nodes = NODES_PER_BLOCK + NODES_PER_SEGMENT * segments.length + NODES_PER_PORTION * portions;
+  using g = new TrainingGraph(backend, layers * nodes + NODES_BESIDE);
+  const keep =
+    gradients !== undefined && layers * weightCount(architecture, lengths) * F32_BYTES <= KEPT_WEIGHTS;
 
   const ids = g.input('i32', concatenated(samples.map((sample) => sample.tokens)), tokens);
   const ropes = ropesOf(g, memory, segments, tokens);
@@ -94,6 +101,7 @@ export function runPass(memory: TrainingMemory, options: PassOptions): PassResul
         rope: isLocal ? ropes.local : ropes.global,
         segments,
         mask: isLocal ? masks.local : masks.global,
+        keep,
         tokens,
       },
       x,
@@ -176,26 +184,25 @@ function ropesOf(
   return { global, local: { ...global, base: local?.base ?? rope.base, scale: 1 } };
 }
 
-/** Masks by length, made at first use. */
-function masksOf(
-  g: TrainingGraph,
-  window: number | undefined,
-): { global: (length: number) => Tensor; local: (length: number) => Tensor } {
+/** Masks are made at first use. */
+function masksOf(g: TrainingGraph, window: number | undefined): { global: Mask; local: Mask } {
   const made = new Map<string, Tensor>();
-  const mask = (length: number, reach: number): Tensor => {
-    const key = `${length}/${Math.min(reach, length)}`;
+  const mask = (from: number, end: number, reach: number): Tensor => {
+    const key = `${from}/${end}/${Math.min(reach, end)}`;
     const found = made.get(key);
     if (found !== undefined) return found;
-    const data = new Float32Array(length * length).fill(-Infinity);
-    for (let q = 0; q < length; q++)
-      data.fill(0, q * length + Math.max(0, q - reach + 1), q * length + q + 1);
-    const tensor = g.input('f32', data, length, length);
+    const data = new Float32Array((end - from) * end).fill(-Infinity);
+    for (let q = from; q < end; q++) {
+      const row = (q - from) * end;
+      data.fill(0, row + Math.max(0, q - reach + 1), row + q + 1);
+    }
+    const tensor = g.input('f32', data, end, end - from);
     made.set(key, tensor);
     return tensor;
   };
   return {
-    global: (length) => mask(length, length),
-    local: (length) => mask(length, window ?? length),
+    global: (from, end) => mask(from, end, end),
+    local: (from, end) => mask(from, end, window ?? end),
   };
 }
 
