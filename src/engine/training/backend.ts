@@ -4,6 +4,7 @@ import { PersonaError } from '../../errors.ts';
 import {
   deviceOf,
   openGgml,
+  view,
   type Backend as BackendHandle,
   type Buffer,
   type Context,
@@ -11,6 +12,7 @@ import {
   type Graph,
   type Tensor,
 } from '../ggml.ts';
+import { TENSOR } from '../ffi.ts';
 import { Pace } from '../pace.ts';
 
 /** ggml's numbers of the types that graphs make; files' types come as numbers with the weights. */
@@ -70,6 +72,12 @@ export class TrainingBackend implements Disposable {
     const out = new Float32Array(length);
     this.ggml.native.ggml_backend_tensor_get(tensor, out, 0, out.byteLength);
     return out;
+  }
+
+  /** The numbers of an f32 tensor where they lie, when the device's memory is this process's own. */
+  viewOf(tensor: Tensor, length: number): Float32Array {
+    const [data] = new BigUint64Array(view(tensor + BigInt(TENSOR.data), 8));
+    return new Float32Array(view(data!, length * 4));
   }
 
   [Symbol.dispose](): void {
