@@ -4,7 +4,7 @@
  * PEFT wrote, read by us. Random factors about as large as trained ones.
  *
  *   PY=python node bench/adapter-peft.ts --model M.F32.gguf --peer FOLDER [--rank 16] [--alpha 32] [--prompts 8]
- *     [--tokens 20] [--threads 2] [--json]
+ *     [--tokens 20] [--threads 2] [--of ours,theirs] [--json]
  *
  * FOLDER holds the same weights as transformers has them, in float32. Texts may part only where PEFT's two best logits
  * are closer than 0.001. Ends with 100 when one does elsewhere, or when an adapter changes no text.
@@ -41,6 +41,7 @@ const { values } = parseArgs({
     prompts: { type: 'string', default: '8' },
     tokens: { type: 'string', default: '20' },
     threads: { type: 'string', default: '2' },
+    of: { type: 'string', default: 'ours,theirs' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -69,8 +70,13 @@ function randomAdapter(): Adapter {
   return { architecture: architecture.name, layers, rank, alpha, rslora: true, targets: TARGETS, factors };
 }
 
+interface Answered {
+  tokens: number[];
+  text: string;
+}
+
 const prompts: number[][] = [];
-async function ours(path: string, lora?: string): Promise<{ tokens: number[]; text: string }[]> {
+async function ours(path: string, lora?: string): Promise<Answered[]> {
   await using model = await openChatModel({
     model: path,
     threads: Number(values.threads),
@@ -122,7 +128,7 @@ function parting(a: readonly number[], b: Answer): { token: number; gap: number 
 let failed = false;
 const figures: object[] = [];
 const rows: (string | number)[][] = [];
-function compare(what: string, own: readonly { tokens: number[] }[], peers: readonly Answer[]): void {
+function compare(what: string, own: readonly Answered[], peers: readonly Answer[]): void {
   const parted = own.map(({ tokens }, i) => parting(tokens, peers[i]!)).filter((x) => x !== undefined);
   const wrong = parted.filter(({ gap }) => gap > NEAR_TIE);
   if (wrong.length > 0) failed = true;
@@ -134,14 +140,15 @@ function compare(what: string, own: readonly { tokens: number[] }[], peers: read
   ]);
   figures.push({ what, answers: own.length, tokens: count, parted });
 }
-function changed(what: string, own: readonly { tokens: number[] }[], plain: typeof own): void {
+function changed(what: string, own: readonly Answered[], plain: readonly Answered[]): void {
   const other = own.filter(({ tokens }, i) => tokens.join() !== plain[i]!.tokens.join()).length;
   if (other === 0) failed = true;
-  process.stderr.write(`${what} changes ${other} of ${own.length} texts\n`);
+  process.stderr.write(
+    `${what} changes ${other} of ${own.length} texts, the first to ${JSON.stringify(own[0]!.text)}\n`,
+  );
 }
 
-try {
-  const plain = await ours(base);
+async function compareOurs(plain: readonly Answered[]): Promise<void> {
   const adapter = randomAdapter();
   await writeAdapterGguf(at('ours.gguf'), adapter);
   await writePeft(at('ours-peft'), adapter, { baseModel: peer, headWidth });
@@ -151,22 +158,22 @@ try {
   const peers = theirs(at('ours-peft'));
   compare('our adapter, --lora | PEFT', beside, peers);
   compare('our adapter, merged | PEFT', await ours(at('merged.gguf')), peers);
-  beside
-    .slice(0, 2)
-    .forEach(({ text }, i) => process.stderr.write(`${JSON.stringify([plain[i]!.text, text])}\n`));
+}
 
+async function compareTheirs(plain: readonly Answered[]): Promise<void> {
   python(['train', peer, at('theirs-peft'), String(rank), String(alpha)]);
-  const read = await readPeft(at('theirs-peft'), {
-    architecture: architecture.name,
-    heads,
-    kvHeads,
-    headWidth,
-    layers,
-  });
-  await writeAdapterGguf(at('theirs.gguf'), read);
+  const model = { architecture: architecture.name, heads, kvHeads, headWidth, layers };
+  await writeAdapterGguf(at('theirs.gguf'), await readPeft(at('theirs-peft'), model));
   const own = await ours(base, at('theirs.gguf'));
   changed("PEFT's adapter", own, plain);
   compare("PEFT's adapter, --lora | PEFT", own, theirs(at('theirs-peft')));
+}
+
+try {
+  const answers = await ours(base);
+  const sides = values.of.split(',');
+  if (sides.includes('ours')) await compareOurs(answers);
+  if (sides.includes('theirs')) await compareTheirs(answers);
 } finally {
   rmSync(folder, { recursive: true });
 }
