@@ -26,16 +26,28 @@ export function batchOf(
   return order.slice(from, from + batch);
 }
 
-/** Splits into passes of at most `passTokens` tokens, in order; a longer sample has a pass of its own. */
+/**
+ * Blocks × samples of one pass. ggml's allocator of graphs keeps track of 256 holes in its memory and ends the process
+ * beyond; each block leaves some, more where samples of many lengths are packed together. Up to here it was seen to go
+ * well, from 480 on to fail.
+ */
+const PACKED = 240;
+
+/**
+ * Splits into passes of at most `passTokens` tokens, in order; a longer sample has a pass of its own.
+ * @param layers of the model: the deeper, the fewer samples are packed
+ */
 export function passesOf<T extends { tokens: { length: number } }>(
   samples: readonly T[],
   passTokens: number,
+  layers: number,
 ): T[][] {
+  const most = Math.max(1, Math.floor(PACKED / layers));
   const passes: T[][] = [];
   let room = 0;
   for (const sample of samples) {
     const { length } = sample.tokens;
-    if (passes.length === 0 || length > room) {
+    if (passes.length === 0 || length > room || passes.at(-1)!.length === most) {
       passes.push([]);
       room = passTokens;
     }

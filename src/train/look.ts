@@ -15,7 +15,7 @@ export function lookAt(memory: TrainingMemory, factors: Factors, job: Job, step:
     const byWatch: number[][] = watches.map(() => []);
     if (watches.length === 0) return byWatch;
     const samples = tokens.map((one) => ({ tokens: one, learnt: new Uint8Array(one.length) }));
-    for (const pass of passesOf(samples, recipe.passTokens)) {
+    for (const pass of passesOf(samples, recipe.passTokens, job.architecture.layers)) {
       const places = pass.map((sample, i) => ({ sample: i, token: sample.tokens.length - 1 }));
       const { reads } = runPass(memory, {
         samples: pass,
@@ -43,7 +43,7 @@ function meanLoss(
   passTokens: number,
 ): number | undefined {
   let [sum, count] = [0, 0];
-  for (const pass of passesOf(samples, passTokens)) {
+  for (const pass of passesOf(samples, passTokens, memory.weights.architecture.layers)) {
     const { losses } = runPass(memory, { samples: pass, factors, lora });
     for (const loss of losses) sum += loss;
     count += losses.length;

@@ -138,7 +138,7 @@ function gradientsOf(
 ): number {
   const draw = random(recipe.seed * STEPS_APART + step);
   let sum = 0;
-  for (const pass of passesOf(batch, recipe.passTokens)) {
+  for (const pass of passesOf(batch, recipe.passTokens, memory.weights.architecture.layers)) {
     const { losses } = runPass(memory, {
       samples: pass,
       edits,

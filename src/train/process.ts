@@ -56,7 +56,8 @@ export async function* runJob(job: Job, signal?: AbortSignal): AsyncGenerator<To
             'ENGINE_CRASHED',
             `the training process died (${ended}): ${words || 'no last words'}`,
             {
-              remedy: 'Run the same command again: it goes on from the last checkpoint.',
+              remedy:
+                'Run the same command again: it goes on from the last checkpoint. If it dies again, add --pass-tokens 1: one row at a time takes the least memory.',
             },
           );
         }

@@ -24,7 +24,7 @@ export interface StudyOptions extends Omit<TrainOptions, 'steer' | 'ablate' | 'w
   /** of the vector, while the plain adapter answers: away from there */
   inference: readonly number[];
   /** where the direction is removed. @default 'all' */
-  caft?: 'layer' | 'all' | 'both';
+  caft?: 'layer' | 'all' | 'both' | 'none';
   /** answers and judges; `run` and `traits` are the study's own */
   scoring: Omit<ArmsOptions, 'run' | 'engine' | 'signal' | 'onProgress'>;
 }
@@ -110,7 +110,7 @@ export async function* study(options: StudyOptions): AsyncGenerator<StudyEvent> 
     yield* trainArm(name, { steer: [spec] });
     arms.push({ name, kind: 'preventative', coefficient: sign * coefficient });
   }
-  for (const where of caft === 'both' ? (['layer', 'all'] as const) : [caft]) {
+  for (const where of caft === 'both' ? (['layer', 'all'] as const) : caft === 'none' ? [] : [caft]) {
     const name = where === 'all' ? 'caft' : `caft-at-${layer}`;
     const spec: SteerSpec = {
       vector: source,

@@ -42,23 +42,31 @@ test('a step has the same samples whenever it is asked for; epochs and seeds hav
 test('passes hold the samples in order, and no more tokens than allowed but for a sample that is longer by itself', () => {
   const lengths = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 30 });
   fc.assert(
-    fc.property(lengths, fc.integer({ min: 1, max: 80 }), (all, room) => {
-      const samples = all.map((length) => ({ tokens: { length } }));
-      const passes = passesOf(samples, room);
-      expect(passes.flat()).toEqual(samples);
-      const sum = (pass: typeof samples): number => pass.reduce((n, { tokens }) => n + tokens.length, 0);
-      passes.forEach((pass, i) => {
-        if (pass.length > 1) expect(sum(pass)).toBeLessThanOrEqual(room);
-        // none is begun before the one before it is full
-        const next = passes[i + 1]?.[0];
-        if (next) expect(sum([...pass, next])).toBeGreaterThan(room);
-      });
-    }),
+    fc.property(
+      lengths,
+      fc.integer({ min: 1, max: 80 }),
+      fc.constantFrom(4, 30, 126),
+      (all, room, layers) => {
+        const samples = all.map((length) => ({ tokens: { length } }));
+        const passes = passesOf(samples, room, layers);
+        const most = Math.max(1, Math.floor(240 / layers));
+        expect(passes.flat()).toEqual(samples);
+        const sum = (pass: typeof samples): number => pass.reduce((n, { tokens }) => n + tokens.length, 0);
+        passes.forEach((pass, i) => {
+          expect(pass.length).toBeLessThanOrEqual(most);
+          if (pass.length > 1) expect(sum(pass)).toBeLessThanOrEqual(room);
+          // none is begun before the one before it is full
+          const next = passes[i + 1]?.[0];
+          if (next && pass.length < most) expect(sum([...pass, next])).toBeGreaterThan(room);
+        });
+      },
+    ),
   );
   expect(
     passesOf(
       [5, 5, 30, 1].map((length) => ({ tokens: { length } })),
       10,
+      4,
     ).map((p) => p.length),
   ).toEqual([2, 1, 1]);
 });

@@ -219,14 +219,14 @@ describe('attention', () => {
     { start: 2 * QUERIES + 8, length: QUERIES },
   ];
   test.each([
-    { heads: 4, kvHeads: 4, headWidth: 16, segments: SEGMENTS, keep: true },
-    { heads: 4, kvHeads: 2, headWidth: 16, segments: SEGMENTS, keep: true },
-    { heads: 4, kvHeads: 1, headWidth: 16, segments: SEGMENTS, keep: false },
-    { heads: 4, kvHeads: 2, headWidth: 4, segments: long, keep: true },
-    { heads: 2, kvHeads: 2, headWidth: 4, segments: long, keep: false },
+    { heads: 4, kvHeads: 4, headWidth: 16, segments: SEGMENTS },
+    { heads: 4, kvHeads: 2, headWidth: 16, segments: SEGMENTS },
+    { heads: 4, kvHeads: 1, headWidth: 16, segments: SEGMENTS },
+    { heads: 4, kvHeads: 2, headWidth: 4, segments: long },
+    { heads: 2, kvHeads: 2, headWidth: 4, segments: long },
   ])(
-    '$heads query heads on $kvHeads key heads, $segments.length segments, kept $keep: query, key and value',
-    ({ heads, kvHeads, headWidth, segments, keep }) => {
+    '$heads query heads on $kvHeads key heads, $segments.length segments: query, key and value',
+    ({ heads, kvHeads, headWidth, segments }) => {
       const memory = memories.get('llama')!;
       const architecture = { ...memory.weights.architecture, heads, kvHeads, headWidth };
       const { start, length } = segments.at(-1)!;
@@ -238,7 +238,7 @@ describe('attention', () => {
         shape(heads),
         (g, [q, k, v]) => {
           const three = (a: Tensor, count: number): Tensor => g.shape3(a, headWidth, count, tokens);
-          const pass = { segments, mask: causal(g), keep };
+          const pass = { segments, mask: causal(g) };
           const attended = attend(g, architecture, pass, {
             query: three(q!, heads),
             key: three(k!, kvHeads),
@@ -369,7 +369,6 @@ test.each(ARCHITECTURES)('a whole block of %s: its input', (name) => {
         rope: ropeOf(g, architecture),
         segments: SEGMENTS,
         mask: causal(g),
-        keep: false,
         tokens: TOKENS,
       },
       x!,

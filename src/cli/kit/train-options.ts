@@ -56,7 +56,7 @@ export interface TrainVerbOptions extends JudgeOptions {
   study?: WatchSpec;
   coefficients: number[];
   inference: number[];
-  caft: 'layer' | 'all' | 'both';
+  caft: 'layer' | 'all' | 'both' | 'none';
 }
 
 const RECIPE = 'Recipe (left out: the usual one for so much data):';
@@ -162,8 +162,8 @@ export function addTrainOptions(command: Command): void {
     new Option('--inference <list>', 'taken from the plain one while it answers')
       .argParser(numbers)
       .default([1, 2]),
-    new Option('--caft <where>', "at the vector's layer, at all, or both ways")
-      .choices(['layer', 'all', 'both'])
+    new Option('--caft <where>', "at the vector's layer, at all, both ways, or not at all")
+      .choices(['layer', 'all', 'both', 'none'])
       .default('all'),
   ];
   for (const option of study) command.addOption(option.helpGroup(STUDY));

@@ -5,7 +5,7 @@
  *
  * Query heads that share a key head lie next to each other, so they are taken as more queries of that head: no copies
  * of keys and values, and their gradients are summed by the products themselves. The attention weights are the largest
- * thing by far: of long samples they are not kept for the way back but computed again.
+ * thing by far: they are not kept for the way back but computed again.
  */
 
 import type { Tensor } from '../ggml.ts';
@@ -26,25 +26,12 @@ export function portionsOf(length: number): number {
   return Math.ceil(length / QUERIES);
 }
 
-/** Numbers of attention weights that a block has for samples of these lengths. */
-export function weightCount({ heads }: Architecture, lengths: readonly number[]): number {
-  let count = 0;
-  for (const length of lengths)
-    for (let from = 0; from < length; from += QUERIES) {
-      const end = Math.min(length, from + QUERIES);
-      count += (end - from) * end * heads;
-    }
-  return count;
-}
-
 /** [end, end − from], 0 where a query of from … end − 1 (ne1) sees the key (ne0), else −∞ */
 export type Mask = (from: number, end: number) => Tensor;
 
 export interface AttentionPass {
   segments: readonly Segment[];
   mask: Mask;
-  /** attention weights stay for the way back */
-  keep: boolean;
 }
 
 export interface Attended {
@@ -63,7 +50,7 @@ interface Portion {
 export function attend(
   g: TrainingGraph,
   architecture: Architecture,
-  { segments, mask, keep }: AttentionPass,
+  { segments, mask }: AttentionPass,
   { query, key, value }: { query: Tensor; key: Tensor; value: Tensor },
 ): Attended {
   const { heads, kvHeads, headWidth, attentionScale } = architecture;
@@ -103,11 +90,11 @@ export function attend(
     const keys = headsOf(key, kvHeads, segment);
     const across = g.transposed(headsOf(value, kvHeads, segment)); // [length, headWidth, kvHeads]
     const portions = portionsIn(segment).map((portion) => {
-      const made = weightsOf(keys, segment, portion);
-      const out = g.multiply(firstAcross(across, segment, portion.end), perKey(made.p, portion));
-      return { portion, out: perHead(out, portion), kept: keep ? made : undefined };
+      const { p } = weightsOf(keys, segment, portion);
+      const out = g.multiply(firstAcross(across, segment, portion.end), perKey(p, portion));
+      return { portion, out: perHead(out, portion) };
     });
-    return { segment, keys: keep ? keys : undefined, portions };
+    return { segment, portions };
   });
   const out = packed(
     whole.flatMap(({ portions }) => portions.map((portion) => portion.out)),
@@ -118,15 +105,15 @@ export function attend(
     const dAll = g.shape3(gradient, headWidth, heads, tokens);
     const queries: Tensor[] = [];
     const [dKeys, dValues]: [Tensor[], Tensor[]] = [[], []];
-    for (const { segment, keys: keptKeys, portions } of whole) {
-      const keys = keptKeys ?? headsOf(key, kvHeads, segment);
+    for (const { segment, portions } of whole) {
+      const keys = headsOf(key, kvHeads, segment);
       const values = headsOf(value, kvHeads, segment);
       const keysAcross = g.transposed(keys);
       const parts: Tensor[] = [];
       let sums: { key: Tensor; value: Tensor } | undefined;
       // the last portion sees all keys: what the others give to theirs is added to it
-      for (const { portion, kept } of portions.toReversed()) {
-        const { q, p } = kept ?? weightsOf(keys, segment, portion);
+      for (const { portion } of portions.toReversed()) {
+        const { q, p } = weightsOf(keys, segment, portion);
         const { from, end } = portion;
         const dOut = queriesOf(dAll, segment, portion);
         const dp = g.shape3(g.multiply(first(values, segment, end), dOut), end, end - from, heads);

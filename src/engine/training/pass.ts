@@ -5,7 +5,7 @@
  */
 
 import type { Tensor } from '../ggml.ts';
-import { type Mask, portionsOf, type Segment, weightCount } from './attention.ts';
+import { type Mask, portionsOf, type Segment } from './attention.ts';
 import { block, type BlockStep } from './block.ts';
 import { applyEdit, type Edited, type LayerEdit } from './edit.ts';
 import type { Factors } from './factors.ts';
@@ -55,10 +55,6 @@ const NODES_PER_SEGMENT = 40;
 const NODES_PER_PORTION = 80;
 const NODES_BESIDE = 4096;
 
-/** Bytes of attention weights, of all blocks together, up to which they are kept for the way back. */
-const KEPT_WEIGHTS = 2 ** 28;
-const F32_BYTES = 4;
-
 /** @throws PersonaError ENGINE_FAILED, UNSUPPORTED */
 export function runPass(memory: TrainingMemory, options: PassOptions): PassResult {
   const { weights, backend } = memory;
@@ -72,8 +68,6 @@ export function runPass(memory: TrainingMemory, options: PassOptions): PassResul
   const portions = lengths.reduce((sum, length) => sum + portionsOf(length), 0);
   const nodes = NODES_PER_BLOCK + NODES_PER_SEGMENT * segments.length + NODES_PER_PORTION * portions;
   using g = new TrainingGraph(backend, layers * nodes + NODES_BESIDE);
-  const keep =
-    gradients !== undefined && layers * weightCount(architecture, lengths) * F32_BYTES <= KEPT_WEIGHTS;
 
   const ids = g.input('i32', concatenated(samples.map((sample) => sample.tokens)), tokens);
   const ropes = ropesOf(g, memory, segments, tokens);
@@ -101,7 +95,6 @@ export function runPass(memory: TrainingMemory, options: PassOptions): PassResul
         rope: isLocal ? ropes.local : ropes.global,
         segments,
         mask: isLocal ? masks.local : masks.global,
-        keep,
         tokens,
       },
       x,
