@@ -131,7 +131,7 @@ const middle = (list: readonly number[]): number =>
   list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
 
 const plain = join(folder, 'float32');
-execFileSync(python, [script, 'convert', path, plain], { stdio: ['ignore', 'ignore', 'inherit'] });
+execFileSync(python, [script, 'convert', path, plain], { stdio: ['ignore', 'ignore', 'pipe'] });
 let missed = false;
 const rows: (string | number)[][] = [];
 const figures: object[] = [];
