@@ -1,5 +1,6 @@
 /** The page of a study: what the data did to a trait, and what kept it away, against what it cost. */
 
+import { basename } from 'node:path';
 import * as Plot from '@observablehq/plot';
 import { version } from '../files/package-version.ts';
 import { writeWhole } from '../files/write-whole.ts';
@@ -26,7 +27,10 @@ export function renderStudy(result: StudyResult): string {
       the evaluation questions without any steering of its training; ${vectorName(vector)} acts at layer
       ${layer}.`,
       finding: findingOf(result),
-      meta: [`judged by ${judges.join(' and ')}`, `the data push the trait ${sign < 0 ? 'down' : 'up'}`],
+      meta: [
+        `judged by ${judges.map(judgeLabel).join(' and ')}`,
+        `the data push the trait ${sign < 0 ? 'down' : 'up'}`,
+      ],
       main: [
         section(
           'Trait against coherence',
@@ -71,8 +75,17 @@ function findingOf(result: StudyResult): string {
     return `Plain training hardly moved ${trait}: from ${fixed(mean(base), 1)} to ${fixed(mean(plain), 1)}. There is nothing to prevent.`;
   const whole = `Plain training moved ${trait} from ${fixed(mean(base), 1)} to ${fixed(mean(plain), 1)}`;
   return best
-    ? `${whole}; with the vector added ${coefficient(best.coefficient)} times while training it is ${fixed(mean(best), 1)}, ${percent(undone(result, best))} of the change undone.`
+    ? `${whole}; with the vector added ${coefficient(best.coefficient)} times while training it is ${fixed(mean(best), 1)}, ${undoneText(undone(result, best))} of the change undone.`
     : `${whole}.`;
+}
+
+function undoneText(share: number): string {
+  return share >= 1 ? 'all' : percent(Math.max(0, share));
+}
+
+/** `fn:folder/of/judge.ts` → `judge.ts`: the folder is in the configuration */
+function judgeLabel(judge: string): string {
+  return judge.startsWith('fn:') ? basename(judge) : judge;
 }
 
 const colours: Record<ArmKind, string> = {
@@ -163,8 +176,8 @@ function armsTable(trait: string, judges: readonly string[], arms: readonly Stud
     'Figures',
     [
       'Training',
-      `${trait}, by ${first}`,
-      ...others.map((judge) => `by ${judge}`),
+      `${trait}, by ${judgeLabel(first!)}`,
+      ...others.map((judge) => `by ${judgeLabel(judge)}`),
       'Coherence',
       'Capability',
       'Shift in sd',

@@ -2,6 +2,7 @@
 
 import type { ScoreSummary } from '../../steer/evaluation-summary.ts';
 import type { StudyResult } from '../../train/study.ts';
+import { vectorName } from '../../vector/find.ts';
 import { table } from './table.ts';
 
 export function studyText({ trait, vector, layer, judges, sign, arms }: StudyResult): string {
@@ -22,7 +23,7 @@ export function studyText({ trait, vector, layer, judges, sign, arms }: StudyRes
     ];
   });
   return [
-    `${trait}, by ${vector} at layer ${layer}; the data push it ${sign < 0 ? 'down' : 'up'}. Mean [95 %], 0–100.`,
+    `${trait}, by ${vectorName(vector)} at layer ${layer}; the data push it ${sign < 0 ? 'down' : 'up'}. Mean [95 %], 0–100.`,
     table(
       [
         'training',
