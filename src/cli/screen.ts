@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { PersonaError } from '../errors.ts';
 import { beginWhole, writeWhole } from '../files/write-whole.ts';
 import type { Judge } from '../judge/judge.ts';
@@ -32,7 +32,7 @@ import { describe } from './kit/help.ts';
 import { type ChosenJudges, judgesOf, openJudges } from './kit/judge-options.ts';
 import { addAskingOptions } from './kit/judges.ts';
 import { addModelOptions, type ModelOptions, openModel, stepsOf } from './kit/model-options.ts';
-import { integer, repeated, seed } from './kit/options.ts';
+import { badLimit, integer, repeated, seed } from './kit/options.ts';
 import type { Progress } from './kit/progress.ts';
 import { GATE_NOT_MET, run, type Session } from './kit/run.ts';
 import { screenText } from './kit/screen-text.ts';
@@ -383,14 +383,6 @@ function barsOf(session: Session): {
     },
     end: () => bar?.done(),
   };
-}
-
-/** badLimit('2%') = { share: 0.02, least: 0 } */
-function badLimit(text: string): BadLimit {
-  const [, amount, percent] = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim()) ?? [];
-  if (amount === undefined || (percent === '' && amount.includes('.')))
-    throw new InvalidArgumentError('Expected a number of rows, or a share as in 2%.');
-  return percent === '%' ? { share: Number(amount) / 100, least: 0 } : { count: Number(amount) };
 }
 
 /** The result without whole samples, which are in the output. */

@@ -11,10 +11,11 @@ import { readCapability } from '../vector/capability-items.ts';
 import { vectorFinder } from '../vector/find.ts';
 import { contextFor } from './extract.ts';
 import { openJudges } from './kit/judge-options.ts';
+import { stepsOf } from './kit/model-options.ts';
 import type { Session } from './kit/run.ts';
 import { studyText } from './kit/study-text.ts';
 import { trainOptionsOf, type TrainVerbOptions } from './kit/train-options.ts';
-import { JUDGE_PAIRS, shown } from './train.ts';
+import { scoringOptions, shown } from './train.ts';
 
 export async function studyVerb(
   session: Session,
@@ -23,6 +24,10 @@ export async function studyVerb(
   folder: string,
 ): Promise<void> {
   const spec = options.study!;
+  if (!options.scores)
+    throw new PersonaError('USAGE', '--no-scores would leave nothing of a study', {
+      remedy: 'Leave it out; --no-capability makes it quicker.',
+    });
   for (const [given, name] of [
     [options.steer, '--steer'],
     [options.ablate, '--ablate'],
@@ -43,28 +48,24 @@ export async function studyVerb(
   const vector = await vectorFinder()(spec.vector);
   const layer = watchedLayer(spec, vector);
   await using judges = await openJudges(session, options);
-  const { gates: _, ...asked } = await trainOptionsOf(session, data, folder, options);
+  const steps = stepsOf(session);
+  const { gates: _, ...asked } = await trainOptionsOf(session, data, folder, options, steps.report);
   const [trait] = await traitsOf([{ vector, source: spec.vector }], asked.traits ?? []);
+  const capability = options.capability ? await readCapability() : undefined;
   const events = study({
     ...asked,
     engine: { ...asked.engine, context: contextFor(options.maxTokens) },
     vector: { source: spec.vector, layer, vector },
-    coefficients: options.coefficients,
-    inference: options.inference,
-    caft: options.caft,
+    ...(options.coefficients && { coefficients: options.coefficients }),
+    ...(options.inference && { inference: options.inference }),
+    ...(options.caft && { caft: options.caft }),
     scoring: {
+      ...scoringOptions(options, judges.choices, capability),
       traits: [{ trait: trait!, vector }],
-      questions: options.questions,
-      samples: options.samples,
-      maxTokens: options.maxTokens,
-      temperature: options.samples === 1 ? 0 : 1,
-      seed: options.seed ?? 0,
-      judges: judges.choices,
-      pairs: JUDGE_PAIRS,
-      ...(options.capability && { capability: await readCapability() }),
     },
   });
-  const result = await told(session, events, folder);
+  const result = await told(session, events, folder, steps.end);
+  steps.end();
   const page = join(folder, 'study.html');
   await writeStudyPage(page, result);
   session.result({ ...result, run: folder, page }, `${studyText(result)}\n\npage: ${page}`);
@@ -75,6 +76,7 @@ async function told(
   session: Session,
   events: AsyncGenerator<StudyEvent>,
   folder: string,
+  endSteps: () => void,
 ): Promise<StudyResult> {
   for (;;) {
     const next = await events.next();
@@ -93,6 +95,6 @@ async function told(
         if (value.event.type === 'done') return;
       }
     };
-    await shown(session, own(), join(folder, arm, 'report.html'), arm);
+    await shown(session, own(), join(folder, arm, 'report.html'), endSteps, arm);
   }
 }

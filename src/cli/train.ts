@@ -2,13 +2,15 @@
 
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
+import { PersonaError } from '../errors.ts';
 import { writeTrainPage } from '../report/train-page.ts';
 import { writeAdapterGguf } from '../train/adapter-gguf.ts';
 import { writePeft } from '../train/adapter-peft.ts';
-import { scoreArms, type ArmScores } from '../train/arms.ts';
+import { openScores, scoreArms, type ArmScores, type ArmsOptions } from '../train/arms.ts';
 import { mergeAdapter } from '../train/merge.ts';
-import { train, type TrainEvent, type TrainResult } from '../train/train.ts';
-import { readCapability } from '../vector/capability-items.ts';
+import { train, type TrainEvent, type TrainPlan, type TrainResult } from '../train/train.ts';
+import { usualTemperature } from '../rollout/ask.ts';
+import { readCapability, type CapabilityItem } from '../vector/capability-items.ts';
 import { contextFor } from './extract.ts';
 import { describe } from './kit/help.ts';
 import { openJudges } from './kit/judge-options.ts';
@@ -20,7 +22,7 @@ import { canaryText, loadedText, lookText, planText, trainedJson, trainedText } 
 import { studyVerb } from './train-study.ts';
 
 /** Instruction pairs that the likelihood judge uses for one answer. */
-export const JUDGE_PAIRS = 2;
+const JUDGE_PAIRS = 2;
 
 export function registerTrain(program: Command): void {
   const command = program
@@ -52,15 +54,33 @@ async function verb(
 ): Promise<typeof GATE_NOT_MET | void> {
   const name = basename(data[0]!).replace(/\.[^.]+$/, '');
   if (options.study) return studyVerb(session, data, options, options.run ?? join('runs', `${name}-study`));
+  refuseStudyOptions(options);
   const folder = options.run ?? join('runs', `${name}-train`);
-  const asked = await trainOptionsOf(session, data, folder, options);
+  const steps = stepsOf(session);
+  const asked = await trainOptionsOf(session, data, folder, options, steps.report);
   await using judges = await openJudges(session, options);
   const { steer = [], ablate = [] } = options;
   const page = join(folder, 'report.html');
+  const capability = options.scores && options.capability ? await readCapability() : undefined;
+  const scoring = (plan: TrainPlan): ArmsOptions => ({
+    ...scoringOptions(options, judges.choices, capability),
+    run: folder,
+    traits: plan.traits.map((trait) => {
+      const watched = plan.watches.find(({ vector }) => vector.trait === trait.name);
+      return { trait, ...(watched && { vector: watched.vector }) };
+    }),
+    engine: { ...asked.engine, model: plan.model.path, context: contextFor(options.maxTokens) },
+    signal: session.signal,
+    onProgress: steps.report,
+  });
   const { result, failed } = await shown(
     session,
     train({ ...asked, steer, ablate, watch: watchesOf(options) }),
     page,
+    async (plan) => {
+      steps.end();
+      if (options.scores) await openScores(scoring(plan));
+    },
   );
 
   const output = options.output ?? join(folder, 'adapter.gguf');
@@ -73,8 +93,9 @@ async function verb(
   if (options.merge !== undefined) await mergeAdapter(result.plan.model.path, result.adapter, options.merge);
   const scores: ArmScores[] | undefined =
     options.scores && result.stopped === undefined
-      ? await scored(session, result, output, folder, judges.choices, options)
+      ? await scoreArms([{ name: 'base' }, { name: 'adapter', adapter: output }], scoring(result.plan))
       : undefined;
+  steps.end();
   await writeTrainPage(page, folder, result.plan, { done: true, ...(scores && { scores }) });
   session.result(
     { ...trainedJson(result, output, folder, failed), page, ...(scores && { scores }) },
@@ -84,22 +105,32 @@ async function verb(
   if (result.stopped === 'signal') throw session.signal.reason;
 }
 
+function refuseStudyOptions({ coefficients, inference, caft }: TrainVerbOptions): void {
+  const given = Object.entries({ coefficients, inference, caft }).find(([, value]) => value !== undefined);
+  if (given)
+    throw new PersonaError('USAGE', `--${given[0]} is of a study, and there is no --study`, {
+      remedy: 'Add --study VECTOR, or say what to do while training: --steer VECTOR=3.',
+    });
+}
+
 /** Tells of a run as it goes on, and keeps its page up to date. */
 export async function shown(
   session: Session,
   events: AsyncIterable<TrainEvent>,
   page: string,
+  onPlan: (plan: TrainPlan) => void | Promise<void>,
   label = 'training',
 ): Promise<{ result: TrainResult; failed: string | undefined }> {
   let line: Progress | undefined;
   let result: TrainResult | undefined;
-  let plan: TrainResult['plan'] | undefined;
+  let plan: TrainPlan | undefined;
   let failed: string | undefined;
   let start = 0;
   for await (const event of events) {
     switch (event.type) {
       case 'planned':
         plan = event.plan;
+        await onPlan(plan);
         session.human(planText(plan));
         break;
       case 'loaded':
@@ -156,41 +187,16 @@ function provenanceOf({ plan, step }: TrainResult): Record<string, string> {
   };
 }
 
-async function scored(
-  session: Session,
-  { plan }: TrainResult,
-  adapter: string,
-  folder: string,
-  judges: Parameters<typeof scoreArms>[1]['judges'],
-  options: TrainVerbOptions,
-): Promise<ArmScores[]> {
-  const steps = stepsOf(session);
-  const traits = plan.traits.map((trait) => {
-    const watched = plan.watches.find(({ vector }) => vector.trait === trait.name);
-    return { trait, ...(watched && { vector: watched.vector }) };
-  });
-  try {
-    return await scoreArms([{ name: 'base' }, { name: 'adapter', adapter }], {
-      run: folder,
-      traits,
-      questions: options.questions,
-      samples: options.samples,
-      maxTokens: options.maxTokens,
-      temperature: options.samples === 1 ? 0 : 1,
-      seed: options.seed ?? 0,
-      judges,
-      pairs: JUDGE_PAIRS,
-      ...(options.capability && { capability: await readCapability() }),
-      engine: {
-        model: plan.model.path,
-        threads: options.threads,
-        context: contextFor(options.maxTokens),
-        onNote: (text) => session.human(text),
-      },
-      signal: session.signal,
-      onProgress: steps.report,
-    });
-  } finally {
-    steps.end();
-  }
+/** What answers and judges are asked for, by the options. */
+export function scoringOptions(
+  { questions, samples, maxTokens, seed = 0 }: TrainVerbOptions,
+  judges: ArmsOptions['judges'],
+  capability: readonly CapabilityItem[] | undefined,
+): Omit<ArmsOptions, 'run' | 'traits' | 'engine'> {
+  return {
+    ...{ questions, samples, maxTokens, seed, judges },
+    temperature: usualTemperature(samples),
+    pairs: JUDGE_PAIRS,
+    ...(capability && { capability }),
+  };
 }

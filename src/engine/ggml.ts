@@ -136,13 +136,14 @@ export function openGgml(onLog?: (text: string, level: number) => void): Ggml {
   return opened;
 }
 
-const CPU_DEVICE = 0; // GGML_BACKEND_DEVICE_TYPE_CPU
+/** GGML_BACKEND_DEVICE_TYPE_CPU; _GPU and _IGPU. (An accelerator beside the CPU, as for BLAS, is neither.) */
+const DEVICE_TYPES = { cpu: [0], gpu: [1, 2] };
 
 /** @throws PersonaError UNSUPPORTED where there is no such device */
 export function deviceOf(native: Native, kind: 'cpu' | 'gpu'): Pointer {
   for (let i = 0; i < Number(native.ggml_backend_dev_count()); i++) {
     const device: Pointer = native.ggml_backend_dev_get(i);
-    if ((native.ggml_backend_dev_type(device) === CPU_DEVICE) === (kind === 'cpu')) return device;
+    if (DEVICE_TYPES[kind].includes(native.ggml_backend_dev_type(device) as number)) return device;
   }
   throw new PersonaError('UNSUPPORTED', `${native.libraries.source} sees no ${kind.toUpperCase()}`, {
     remedy: kind === 'gpu' ? 'train on the CPU' : 'reinstall the package for this machine',

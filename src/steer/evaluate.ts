@@ -24,8 +24,8 @@ export interface EvaluationSetting {
   edits: readonly Edit[];
 }
 
-/** One line of answers.jsonl. */
-export interface EvaluationRow extends Judgement {
+/** An answer to an evaluation question. */
+export interface EvaluationAnswer {
   setting: string;
   questionId: string;
   questionIndex: number;
@@ -35,11 +35,15 @@ export interface EvaluationRow extends Judgement {
   prompt: string;
   answer: string;
   finishReason: string;
+}
+
+/** With its scores: one line of answers.jsonl. */
+export interface EvaluationRow extends EvaluationAnswer, Judgement {
   /** scores of further judges and of other traits, by their names */
   others?: Record<string, Judgement>;
 }
 
-const evaluationRowSchema = z.object({
+const answerShape = {
   setting: z.string(),
   questionId: z.string(),
   questionIndex: z.int(),
@@ -48,6 +52,10 @@ const evaluationRowSchema = z.object({
   prompt: z.string(),
   answer: z.string(),
   finishReason: z.string(),
+};
+export const evaluationAnswerSchema: z.ZodType<EvaluationAnswer> = z.object(answerShape);
+export const evaluationRowSchema = z.object({
+  ...answerShape,
   ...judgementSchema.shape,
   others: z.record(z.string(), judgementSchema).optional(),
 }) as z.ZodType<EvaluationRow>;
@@ -77,27 +85,16 @@ export async function evaluateTrait(
     plan.map((planned) => ({ ...planned, setting: name, edits })),
   );
   const ask = async (cell: (typeof cells)[number], signal: AbortSignal): Promise<EvaluationRow> => {
-    const { setting, edits, questionId, question, questionIndex, instructionIndex, sample, messages } = cell;
-    const prompt = model.render(messages);
-    const { maxTokens, temperature, seed } = options;
-    const result = await model.engine.run(
-      {
-        prompt,
-        maxTokens,
-        sampling: { temperature, seed: seed + ownSeed(questionId, sample) },
-        edits,
-      },
-      { signal },
-    );
-    const { text: answer, finishReason } = result;
+    const row = await answerEvaluation(model, cell, options, signal);
+    const { question, answer } = row;
+    const { instructionIndex } = cell;
     const item = { question, answer, ...(instructionIndex === undefined ? {} : { instructionIndex }) };
-    const row = { setting, questionId, questionIndex, sample, question, prompt, answer, finishReason };
     return { ...row, ...(await judgeBy(judges, item, signal)) };
   };
   const elsewhere = judges.some(({ name }) => name !== LIKELIHOOD) ? JUDGING_IN_FLIGHT : 0; // the engine writes on
   return await completeLog<(typeof cells)[number], EvaluationRow>(path, {
     schema: evaluationRowSchema,
-    keyOf,
+    keyOf: evaluationKey,
     counts: isJudged,
     items: cells,
     make: (missing) => inFlight(missing, inFlightLimit(model) + elsewhere, ask, options.signal),
@@ -107,11 +104,33 @@ export async function evaluateTrait(
   });
 }
 
-/** The same under every setting, so that settings differ by the steering alone. */
+/** One answer, under one setting. */
+export async function answerEvaluation(
+  model: ChatModel,
+  planned: PlannedAnswer & { setting: string; edits?: readonly Edit[] | undefined },
+  { maxTokens, temperature, seed }: Pick<EvaluateOptions, 'maxTokens' | 'temperature' | 'seed'>,
+  signal: AbortSignal,
+): Promise<EvaluationAnswer> {
+  const { setting, edits, questionId, question, questionIndex, sample, messages } = planned;
+  const prompt = model.render(messages);
+  const { text: answer, finishReason } = await model.engine.run(
+    {
+      prompt,
+      maxTokens,
+      sampling: { temperature, seed: seed + ownSeed(questionId, sample) },
+      ...(edits && { edits }),
+    },
+    { signal },
+  );
+  return { setting, questionId, questionIndex, sample, question, prompt, answer, finishReason };
+}
+
+/** The same under every setting, so that settings differ by what they are alone. */
 function ownSeed(questionId: string, sample: number): number {
   return createHash('sha256').update(`${questionId}/${sample}`).digest().readUInt32LE();
 }
 
-function keyOf(row: Pick<EvaluationRow, 'setting' | 'questionId' | 'sample'>): string {
+/** Among the answers of a log. */
+export function evaluationKey(row: Pick<EvaluationAnswer, 'setting' | 'questionId' | 'sample'>): string {
   return `${row.setting}/${row.questionId}/${row.sample}`;
 }

@@ -11,19 +11,27 @@ import { inFlight } from '../engine/in-flight.ts';
 import type { Edit } from '../engine/request.ts';
 import { PersonaError } from '../errors.ts';
 import type { Judge } from '../judge/judge.ts';
-import { LIKELIHOOD, likelihoodJudge } from '../judge/likelihood.ts';
+import { LIKELIHOOD } from '../judge/likelihood.ts';
 import { openChatModel, type ChatModel, type OpenChatModelOptions } from '../model/chat-model.ts';
 import type { Progress } from '../model/progress.ts';
 import { inFlightLimit } from '../rollout/ask.ts';
 import { planEvaluation, type PlannedAnswer } from '../rollout/plan-evaluation.ts';
-import type { EvaluationRow } from '../steer/evaluate.ts';
+import {
+  answerEvaluation,
+  evaluationAnswerSchema,
+  evaluationKey,
+  evaluationRowSchema,
+  type EvaluationAnswer,
+  type EvaluationRow,
+} from '../steer/evaluate.ts';
 import { summariseEvaluation, type EvaluationSummary } from '../steer/evaluation-summary.ts';
 import type { Trait } from '../trait/trait.ts';
-import { calibrationOf } from '../vector/calibration-of.ts';
 import { measureCapability, type Capability } from '../vector/capability.ts';
 import type { CapabilityItem } from '../vector/capability-items.ts';
 import { completeLog } from '../vector/complete-log.ts';
-import { isJudged, judgementSchema } from '../vector/tune.ts';
+import { judgeFor } from '../vector/judge-for.ts';
+import { openRunFolder } from '../vector/run-folder.ts';
+import { isJudged } from '../vector/tune.ts';
 import { judgeName, JUDGING_IN_FLIGHT, type JudgeChoice } from '../vector/score.ts';
 import { judgeBy } from '../vector/sweep.ts';
 import type { PersonaVector } from '../vector/vector.ts';
@@ -63,27 +71,6 @@ export interface ArmsOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-type Answer = Omit<EvaluationRow, 'trait' | 'coherence' | 'reason' | 'others'> & { traitName: string };
-
-const answerSchema = z.object({
-  traitName: z.string(),
-  setting: z.string(),
-  questionId: z.string(),
-  questionIndex: z.int(),
-  sample: z.int(),
-  question: z.string(),
-  prompt: z.string(),
-  answer: z.string(),
-  finishReason: z.string(),
-}) as z.ZodType<Answer>;
-
-type Scored = Answer & Pick<EvaluationRow, 'trait' | 'coherence' | 'reason' | 'others'>;
-const scoredSchema = z.object({
-  ...(answerSchema as unknown as z.ZodObject).shape,
-  ...judgementSchema.shape,
-  others: z.record(z.string(), judgementSchema).optional(),
-}) as unknown as z.ZodType<Scored>;
-
 interface CapabilityLine {
   setting: string;
   capability: Capability;
@@ -93,11 +80,40 @@ const capabilitySchema = z.looseObject({
   capability: z.looseObject({}),
 }) as unknown as z.ZodType<CapabilityLine>;
 
+const folderOf = (run: string): string => join(run, 'scores');
+
+/**
+ * Opens the folder of the scores, or makes it; scoreArms does it too. Called before hours of training it tells in time.
+ * @throws PersonaError USAGE when it holds answers to other questions, or scores of other judges
+ */
+export async function openScores({
+  run,
+  traits,
+  judges,
+  capability,
+  ...options
+}: ArmsOptions): Promise<void> {
+  const { questions, samples, maxTokens, temperature, seed, pairs } = options;
+  await openRunFolder(folderOf(run), {
+    what: 'scores',
+    traits: traits.map(({ trait }) => ({ name: trait.name, sha256: sha256(trait) })),
+    judges: judges.map(judgeName),
+    ...(judges.includes(LIKELIHOOD) && { pairs }),
+    ...(capability && { capability: { items: capability.length, sha256: sha256(capability) } }),
+    ...{ questions, samples, maxTokens, temperature, seed },
+  });
+}
+
+function sha256(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
 /** What is in the run's folder already is not asked again. @throws PersonaError of opening models, USAGE */
 export async function scoreArms(arms: readonly Arm[], options: ArmsOptions): Promise<ArmScores[]> {
   const twice = arms.find(({ name }, i) => arms.findIndex((other) => other.name === name) !== i);
   if (twice) throw new PersonaError('USAGE', `${twice.name} is there twice`);
-  const answers: Answer[] = [];
+  await openScores(options);
+  const answers = new Map<Trait, EvaluationAnswer[]>(options.traits.map(({ trait }) => [trait, []]));
   const capability = new Map<string, Capability>();
   // arms of one adapter share its engine
   for (const adapter of new Set(arms.map((arm) => arm.adapter))) {
@@ -108,22 +124,19 @@ export async function scoreArms(arms: readonly Arm[], options: ArmsOptions): Pro
       ...(adapter !== undefined && { loras: [{ path: adapter }] }),
     });
     for (const arm of own) {
-      answers.push(...(await answersOf(arm, held, options)));
+      for (const [trait, all] of answers) all.push(...(await answersOf(arm, trait, held, options)));
       if (options.capability)
         capability.set(arm.name, await capabilityOf(arm, held, options.capability, options));
     }
   }
-  const rows = await judged(answers, options);
+  const evaluations: [Trait, EvaluationRow[]][] = [];
+  await using judging = new LazyModel({ parallel: 'many', ...options.engine });
+  for (const { trait, vector } of options.traits)
+    evaluations.push([trait, await judged(answers.get(trait)!, trait, vector, judging, options)]);
   return arms.map(({ name }) => ({
     name,
     evaluations: Object.fromEntries(
-      options.traits.map(({ trait }) => [
-        trait.name,
-        summariseEvaluation(
-          name,
-          rows.filter(({ traitName }) => traitName === trait.name),
-        ),
-      ]),
+      evaluations.map(([trait, rows]) => [trait.name, summariseEvaluation(name, rows)]),
     ),
     ...(capability.has(name) && { capability: capability.get(name)! }),
   }));
@@ -147,62 +160,33 @@ class LazyModel implements AsyncDisposable {
   }
 }
 
-async function answersOf(arm: Arm, held: LazyModel, options: ArmsOptions): Promise<Answer[]> {
-  const { questions, samples, maxTokens, temperature } = options;
-  const cells = options.traits.flatMap(({ trait }) =>
-    planEvaluation(trait, { questions, samples }).map((planned) => ({
-      ...planned,
-      traitName: trait.name,
-      setting: arm.name,
-    })),
+type Cell = PlannedAnswer & { setting: string; edits: readonly Edit[] | undefined };
+
+async function answersOf(
+  { name, edits }: Arm,
+  trait: Trait,
+  held: LazyModel,
+  options: ArmsOptions,
+): Promise<EvaluationAnswer[]> {
+  const cells = planEvaluation(trait, options).map((planned): Cell => ({ ...planned, setting: name, edits }));
+  return await completeLog<Cell, EvaluationAnswer>(
+    join(folderOf(options.run), `answers-${trait.name}.jsonl`),
+    {
+      schema: evaluationAnswerSchema,
+      keyOf: evaluationKey,
+      items: cells,
+      async *make(missing) {
+        if (missing.length === 0) return;
+        const model = await held.open();
+        const ask = (cell: Cell, signal: AbortSignal): Promise<EvaluationAnswer> =>
+          answerEvaluation(model, cell, options, signal);
+        yield* inFlight(missing, inFlightLimit(model), ask, options.signal);
+      },
+      label: `asking ${name}`,
+      unit: 'answers',
+      onProgress: options.onProgress,
+    },
   );
-  const make = async function* (missing: readonly (typeof cells)[number][]): AsyncGenerator<Answer> {
-    if (missing.length === 0) return;
-    const model = await held.open();
-    const ask = async (cell: (typeof cells)[number], signal: AbortSignal): Promise<Answer> => {
-      const { traitName, setting, questionId, questionIndex, sample, question } = cell;
-      const prompt = model.render(cell.messages);
-      const { text, finishReason } = await model.engine.run(
-        {
-          prompt,
-          maxTokens,
-          sampling: { temperature, seed: ownSeed(options.seed, cell) },
-          ...(arm.edits && { edits: arm.edits }),
-        },
-        { signal },
-      );
-      return {
-        traitName,
-        setting,
-        questionId,
-        questionIndex,
-        sample,
-        question,
-        prompt,
-        answer: text,
-        finishReason,
-      };
-    };
-    yield* inFlight(missing, inFlightLimit(model), ask, options.signal);
-  };
-  return await completeLog<(typeof cells)[number], Answer>(join(options.run, 'answers.jsonl'), {
-    schema: answerSchema,
-    keyOf,
-    items: cells,
-    make,
-    label: `asking ${arm.name}`,
-    unit: 'answers',
-    onProgress: options.onProgress,
-  });
-}
-
-function keyOf({ setting, questionId, sample }: Pick<Answer, 'setting' | 'questionId' | 'sample'>): string {
-  return `${setting}/${questionId}/${sample}`;
-}
-
-/** The same in every arm, so that arms differ by what they are alone. */
-function ownSeed(seed: number, { questionId, sample }: Pick<PlannedAnswer, 'questionId' | 'sample'>): number {
-  return seed + createHash('sha256').update(`${questionId}/${sample}`).digest().readUInt32LE();
 }
 
 async function capabilityOf(
@@ -211,66 +195,61 @@ async function capabilityOf(
   items: readonly CapabilityItem[],
   { run, signal, onProgress }: ArmsOptions,
 ): Promise<Capability> {
-  const [line] = await completeLog<{ setting: string }, CapabilityLine>(join(run, 'capability.jsonl'), {
-    schema: capabilitySchema,
-    keyOf: ({ setting }) => setting,
-    items: [{ setting: name }],
-    make: async function* (missing) {
-      if (missing.length === 0) return;
-      const report =
-        onProgress &&
-        ((progress: Progress): void => onProgress({ ...progress, label: `capability of ${name}` }));
-      const capability = await measureCapability(await held.open(), items, {
-        edits,
-        signal,
-        onProgress: report,
-      });
-      yield { setting: name, capability };
+  const [line] = await completeLog<{ setting: string }, CapabilityLine>(
+    join(folderOf(run), 'capability.jsonl'),
+    {
+      schema: capabilitySchema,
+      keyOf: ({ setting }) => setting,
+      items: [{ setting: name }],
+      make: async function* (missing) {
+        if (missing.length === 0) return;
+        const report =
+          onProgress &&
+          ((progress: Progress): void => onProgress({ ...progress, label: `capability of ${name}` }));
+        const capability = await measureCapability(await held.open(), items, {
+          edits,
+          signal,
+          onProgress: report,
+        });
+        yield { setting: name, capability };
+      },
+      label: `capability of ${name}`,
+      unit: 'models',
     },
-    label: `capability of ${name}`,
-    unit: 'models',
-  });
+  );
   return line!.capability;
 }
 
-async function judged(answers: readonly Answer[], options: ArmsOptions): Promise<Scored[]> {
-  const { judges: choices, run, signal, onProgress } = options;
-  const rows: Scored[] = [];
-  await using held = new LazyModel({ parallel: 'many', ...options.engine });
-  for (const { trait, vector } of options.traits) {
-    const own = answers.filter(({ traitName }) => traitName === trait.name);
-    const make = async function* (missing: readonly Answer[]): AsyncGenerator<Scored> {
+async function judged(
+  answers: readonly EvaluationAnswer[],
+  trait: Trait,
+  vector: PersonaVector | undefined,
+  held: LazyModel,
+  options: ArmsOptions,
+): Promise<EvaluationRow[]> {
+  const { judges: choices, signal, onProgress } = options;
+  const folder = folderOf(options.run);
+  return await completeLog<EvaluationAnswer, EvaluationRow>(join(folder, `scores-${trait.name}.jsonl`), {
+    schema: evaluationRowSchema,
+    keyOf: evaluationKey,
+    counts: isJudged,
+    items: answers,
+    async *make(missing) {
       if (missing.length === 0) return;
+      const scale = { ...options, run: join(folder, `scale-${trait.name}`) };
       const judges: Judge[] = [];
-      for (const choice of choices) {
-        if (choice !== LIKELIHOOD) {
-          judges.push(choice.forTrait(trait));
-          continue;
-        }
-        const model = await held.open();
-        const scale = { ...options, run: join(run, `scale-${trait.name}`) };
-        judges.push(likelihoodJudge(model, trait, await calibrationOf(model, trait, vector, scale), options));
-      }
+      for (const choice of choices)
+        judges.push((await judgeFor(choice, () => held.open(), trait, vector, scale)).judge);
       const [first, ...others] = judges;
       const limit = choices.includes(LIKELIHOOD) ? inFlightLimit(await held.open()) : JUDGING_IN_FLIGHT;
-      const ask = async (answer: Answer, stop: AbortSignal): Promise<Scored> => ({
+      const ask = async (answer: EvaluationAnswer, stop: AbortSignal): Promise<EvaluationRow> => ({
         ...answer,
         ...(await judgeBy([first!, ...others], answer, stop)),
       });
       yield* inFlight(missing, limit, ask, signal);
-    };
-    rows.push(
-      ...(await completeLog<Answer, Scored>(join(run, 'scores.jsonl'), {
-        schema: scoredSchema,
-        keyOf,
-        counts: isJudged,
-        items: own,
-        make,
-        label: `judging ${trait.name} by ${choices.map(judgeName).join(' and ')}`,
-        unit: 'answers',
-        onProgress,
-      })),
-    );
-  }
-  return rows;
+    },
+    label: `judging ${trait.name} by ${choices.map(judgeName).join(' and ')}`,
+    unit: 'answers',
+    onProgress,
+  });
 }

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { PersonaError } from '../errors.ts';
-import { readSafetensor, readSafetensors, writeSafetensors } from '../files/safetensors.ts';
+import { readSafetensor, readSafetensors, writeSafetensors, type Safetensors } from '../files/safetensors.ts';
 import type { Moments } from './adamw.ts';
 
 export interface CheckpointState {
@@ -27,6 +27,23 @@ export async function writeCheckpoint(path: string, key: string, state: Checkpoi
 }
 
 /**
+ * @returns updates done; undefined where there is no checkpoint
+ * @throws PersonaError BAD_FILE, USAGE where it belongs to another run
+ */
+export async function checkpointStep(path: string, key: string): Promise<number | undefined> {
+  if (!existsSync(path)) return undefined;
+  return stepOf(await readSafetensors(path), key);
+}
+
+function stepOf({ path, metadata }: Safetensors, key: string): number {
+  if (metadata.get('key') !== key)
+    throw new PersonaError('USAGE', `${path} belongs to another run: other data, model or settings`, {
+      remedy: 'Give another --run folder, or delete this one.',
+    });
+  return Number(metadata.get('step'));
+}
+
+/**
  * @param lengths of the factors, in their order
  * @returns undefined where there is none
  * @throws PersonaError BAD_FILE, USAGE where it belongs to another run
@@ -38,11 +55,7 @@ export async function readCheckpoint(
 ): Promise<CheckpointState | undefined> {
   if (!existsSync(path)) return undefined;
   const file = await readSafetensors(path);
-  if (file.metadata.get('key') !== key)
-    throw new PersonaError('USAGE', `${path} belongs to another run: other data, model or settings`, {
-      remedy: 'Give another --run folder, or delete this one.',
-    });
-  const step = Number(file.metadata.get('step'));
+  const step = stepOf(file, key);
   const read = async (name: string, length: number): Promise<Float32Array> => {
     const data = await readSafetensor(file, name);
     if (data.length !== length)

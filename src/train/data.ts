@@ -5,8 +5,10 @@
  */
 
 import { PersonaError } from '../errors.ts';
+import { throwIfAborted } from '../model/abort.ts';
 import type { ChatModel } from '../model/chat-model.ts';
 import { chatTokens } from '../model/chat-tokens.ts';
+import type { Progress } from '../model/progress.ts';
 import { renderChat, type RenderOptions } from '../model/template.ts';
 import { dataFiles } from '../screen/read/files.ts';
 import { readSamples, type SampleOptions } from '../screen/samples.ts';
@@ -31,18 +33,21 @@ export interface TrainingData {
 
 export interface DataOptions extends SampleOptions {
   maxLength: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** @throws PersonaError BAD_FILE naming file and line: no answer, an empty one, no JSON, too many bad rows */
 export async function readTrainingData(
   paths: readonly string[],
   model: ChatModel,
-  { maxLength, onBad, ...options }: DataOptions,
+  { maxLength, signal, onProgress, ...options }: DataOptions,
 ): Promise<TrainingData> {
   const files = await dataFiles(paths);
   const end = await endOfAnswer(model);
   const data: TrainingData = { samples: [], cut: 0, tooLong: [] };
-  for await (const { record, asked, answer } of readSamples(files, { ...options, ...(onBad && { onBad }) })) {
+  for await (const { record, asked, answer } of readSamples(files, options)) {
+    throwIfAborted(signal);
     const { place } = record;
     if (answer.trim() === '')
       throw new PersonaError('BAD_FILE', `${place}: the answer is empty`, {
@@ -59,6 +64,7 @@ export async function readTrainingData(
     const tokens = Int32Array.from(whole.slice(0, maxLength));
     const learnt = new Uint8Array(tokens.length).fill(1, prompt.length);
     data.samples.push({ place, tokens, learnt, promptLength: prompt.length });
+    onProgress?.({ label: 'reading the data', done: data.samples.length, unit: 'answers' });
   }
   if (data.samples.length === 0)
     throw new PersonaError('BAD_FILE', `${paths.join(', ')}: no row is left to train on`, {

@@ -90,11 +90,12 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
   const file = await readGguf(model.path);
   const architecture = architectureOf(file);
 
-  const maxLength = options.recipe?.maxLength ?? PAPER.maxLength;
-  if (maxLength > model.engine.info.trainContext)
+  const { trainContext } = model.engine.info;
+  const maxLength = options.recipe?.maxLength ?? Math.min(PAPER.maxLength, trainContext);
+  if (maxLength > trainContext)
     throw new PersonaError(
       'USAGE',
-      `maxLength: ${maxLength} tokens, but the model was made for ${model.engine.info.trainContext}`,
+      `maxLength: ${maxLength} tokens, but the model was made for ${trainContext}`,
     );
   const data = await readTrainingData(options.data, model, {
     maxLength,
@@ -102,8 +103,10 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
     ...(options.maxBad && { maxBad: options.maxBad }),
     onBad: (place, problem) => notes.push(`${place}: ${problem}; left out`),
     onShape: (path, shape) => notes.push(`${path}: rows of ${shape}`),
+    signal: options.signal,
+    onProgress: engine.onProgress,
   });
-  const { recipe, note } = recipeFor(data.samples.length, options.recipe);
+  const { recipe, note } = recipeFor(data.samples.length, { ...options.recipe, maxLength });
   checkRecipe(recipe);
   if (note !== undefined) notes.push(note);
 
@@ -121,8 +124,8 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
     what: 'train',
     model: model.identity,
     recipe,
-    data: { rows: samples.length, sha256: sha256(samples.map(describeSample)) },
-    held: { rows: held.length, sha256: sha256(held.map(describeSample)) },
+    data: { rows: samples.length, sha256: hashOf(samples) },
+    held: { rows: held.length, sha256: hashOf(held) },
     edits: edits.applied,
     editsSha256: sha256(
       edits.edits.map(({ layer, add, ablate }) => ({ layer, add: numbers(add), ablate: numbers(ablate) })),
@@ -180,8 +183,12 @@ function sha256(value: unknown): string {
 /** Only texts are tokenised. */
 const MINIMAL_CONTEXT = 64;
 
-function describeSample({ tokens, promptLength }: TrainingSample): unknown {
-  return [promptLength, ...tokens];
+/** Row by row: data may be longer than a string can be. */
+function hashOf(samples: readonly TrainingSample[]): string {
+  const hash = createHash('sha256');
+  for (const { tokens, promptLength } of samples)
+    hash.update(Int32Array.of(promptLength, tokens.length)).update(tokens);
+  return hash.digest('hex');
 }
 
 function numbers(values: Float32Array | undefined): string | undefined {

@@ -11,18 +11,22 @@ import { openRunFolder } from '../vector/run-folder.ts';
 import { judgeName } from '../vector/score.ts';
 import type { PersonaVector } from '../vector/vector.ts';
 import { writeAdapterGguf } from './adapter-gguf.ts';
-import { scoreArms, type Arm, type ArmScores, type ArmsOptions } from './arms.ts';
+import { openScores, scoreArms, type Arm, type ArmScores, type ArmsOptions } from './arms.ts';
 import { train, type TrainEvent, type TrainOptions, type TrainResult, type WatchedShift } from './train.ts';
 
 export type ArmKind = 'base' | 'plain' | 'preventative' | 'caft' | 'inference';
 
+/** Little, and plenty: the trait and the loss tell which of them these data want. */
+const USUAL_COEFFICIENTS = [1, 3];
+const USUAL_INFERENCE = [1, 2];
+
 export interface StudyOptions extends Omit<TrainOptions, 'steer' | 'ablate' | 'watch' | 'gates'> {
   /** name or path of the vector, and the layer where it acts */
   vector: { source: string; layer: number; vector: PersonaVector };
-  /** of the vector, while training: towards where the data push */
-  coefficients: readonly number[];
-  /** of the vector, while the plain adapter answers: away from there */
-  inference: readonly number[];
+  /** of the vector, while training: towards where the data push. @default USUAL_COEFFICIENTS */
+  coefficients?: readonly number[];
+  /** of the vector, while the plain adapter answers: away from there. @default USUAL_INFERENCE */
+  inference?: readonly number[];
   /** where the direction is removed. @default 'all' */
   caft?: 'layer' | 'all' | 'both' | 'none';
   /** answers and judges; `run` and `traits` are the study's own */
@@ -56,19 +60,22 @@ export type StudyEvent =
 
 /** Each adapter is trained in a folder of its own, so a killed study goes on in the arm that it was at. */
 export async function* study(options: StudyOptions): AsyncGenerator<StudyEvent> {
-  const { run, vector: subject, coefficients, inference, caft = 'all', scoring, ...training } = options;
+  const { run, vector: subject, caft = 'all', scoring, ...rest } = options;
+  const { coefficients = USUAL_COEFFICIENTS, inference = USUAL_INFERENCE, ...training } = rest;
   const { source, layer, vector } = subject;
   const trait = vector.trait;
   await openRunFolder(run, {
     what: 'study',
     vector: { source, layer, trait, model: vector.model.sha256 },
-    scoring: {
-      ...scoring,
-      judges: scoring.judges.map(judgeName),
-      capability: scoring.capability?.length ?? 0,
-      traits: scoring.traits.map((one) => one.trait.name),
-    },
   });
+  const asked: ArmsOptions = {
+    ...scoring,
+    run,
+    engine: options.engine ?? {},
+    signal: options.signal,
+    onProgress: options.engine?.onProgress,
+  };
+  await openScores(asked);
   const trained = new Map<string, { result: TrainResult; adapter: string }>();
   const trainArm = async function* (
     name: string,
@@ -136,7 +143,7 @@ export async function* study(options: StudyOptions): AsyncGenerator<StudyEvent> 
   }
 
   yield { type: 'scoring' };
-  const asked = arms.map(({ name, kind }): Arm => {
+  const models = arms.map(({ name, kind }): Arm => {
     const adapter = trained.get(kind === 'inference' ? 'plain' : name)?.adapter;
     const spec = specs.get(name);
     return {
@@ -145,13 +152,7 @@ export async function* study(options: StudyOptions): AsyncGenerator<StudyEvent> 
       ...(spec && { edits: steeringOf(spec, vector, vector.model).edits }),
     };
   });
-  const scores = await scoreArms(asked, {
-    ...scoring,
-    run,
-    engine: options.engine ?? {},
-    signal: options.signal,
-    onProgress: options.engine?.onProgress,
-  });
+  const scores = await scoreArms(models, asked);
   yield {
     type: 'done',
     result: {

@@ -10,12 +10,12 @@ import { writeWhole } from '../files/write-whole.ts';
 import { mean } from '../math/statistics.ts';
 import { checkGate, type Gate, type GateFigures } from '../screen/gate.ts';
 import type { Adapter } from './adapter.ts';
-import { readCheckpoint } from './checkpoint.ts';
+import { checkpointStep, readCheckpoint } from './checkpoint.ts';
 import { factorPlaces } from '../engine/training/factors.ts';
-import { CHECKPOINT, type CanaryReading, type Look, type StepDone } from './job.ts';
+import { CHECKPOINT, type Look } from './job.ts';
 import { besideFirst, logPath, readLog, type TrainLine, type TrainLook } from './log.ts';
 import { planTraining, type TrainOptions, type TrainPlan } from './plan.ts';
-import { runJob } from './process.ts';
+import { runJob, type Told } from './process.ts';
 import { adapterOf } from './trained.ts';
 
 export type { TrainLook, WatchedShift } from './log.ts';
@@ -23,19 +23,8 @@ export type { TrainOptions, TrainPlan } from './plan.ts';
 
 export type TrainEvent =
   | { type: 'planned'; plan: TrainPlan }
-  | {
-      type: 'loaded';
-      weightBytes: number;
-      transposedBytes: number;
-      factorBytes: number;
-      parameters: number;
-      seconds: number;
-    }
-  | { type: 'canary'; readings: CanaryReading[] }
-  | { type: 'resumed'; step: number }
-  | ({ type: 'step' } & StepDone)
+  | Exclude<Told, { type: 'look' | 'done' }>
   | ({ type: 'look' } & TrainLook)
-  | { type: 'saved'; step: number }
   | { type: 'gate'; gate: Gate; text: string }
   | { type: 'done'; result: TrainResult };
 
@@ -77,13 +66,13 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
   for (const gate of gates) checkGateNames(gate, plan);
 
   const before = await readLog(options.run);
+  const saved = await checkpointStep(join(options.run, CHECKPOINT), job.key);
   const losses = new Map<number, number>();
   let first: Look | undefined;
   let last: Look | undefined;
   let failed: { gate: Gate; text: string } | undefined;
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
-  let log: Awaited<ReturnType<typeof openJsonl>> | undefined;
   const keep = (line: TrainLine): void => {
     if (line.kind === 'step') losses.set(line.step, line.loss);
     else {
@@ -91,40 +80,51 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
       last = line;
     }
   };
-  /** The log holds just what led to the state that the run goes on from. */
-  const begin = async (step: number): Promise<void> => {
-    if (log !== undefined) return;
-    const kept = before.filter((line) => line.step <= step && (step > 0 || line.kind !== 'look'));
-    kept.forEach(keep);
-    await writeWhole(logPath(options.run), kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    log = await openJsonl(logPath(options.run));
+  const broken = (seen: TrainLook): typeof failed => {
+    const figures = figuresOf(seen);
+    const gate = gates.find((one) => !checkGate(one, figures).passed);
+    return gate && { gate, text: checkGate(gate, figures).text };
   };
+  // the log is to hold just what led to the state that the run goes on from
+  const kept = saved === undefined ? [] : before.filter(({ step }) => step <= saved);
+  kept.forEach(keep);
+  if (saved !== undefined && first?.step !== 0)
+    throw new PersonaError(
+      'BAD_FILE',
+      `${logPath(options.run)} no longer holds how the model was before training`,
+      {
+        remedy: 'Delete the folder of the run to begin anew.',
+      },
+    );
+  await writeWhole(logPath(options.run), kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const log = await openJsonl(logPath(options.run));
   try {
+    // a run that a gate had stopped does not go a step further
+    failed = first && last && broken(besideFirst(plan, first, last));
+    if (failed) {
+      stop.abort();
+      yield { type: 'gate', ...failed };
+    }
     for await (const told of runJob(job, signal)) {
       switch (told.type) {
-        case 'resumed':
-          await begin(told.step);
-          yield told;
-          break;
         case 'step': {
           const { type, ...step } = told;
           keep({ kind: 'step', ...step });
-          await log!.append({ kind: type, ...step });
+          await log.append({ kind: type, ...step });
           yield told;
           break;
         }
         case 'look': {
-          await begin(0);
           const { type, ...look } = told;
           keep({ kind: 'look', ...look });
-          await log!.append({ kind: type, ...look });
+          await log.append({ kind: type, ...look });
           const seen = besideFirst(plan, first!, look);
           yield { type: 'look', ...seen };
-          const broken = failed ? undefined : gates.find((gate) => !checkGate(gate, figuresOf(seen)).passed);
-          if (broken) {
-            failed = { gate: broken, text: checkGate(broken, figuresOf(seen)).text };
+          const found = failed ? undefined : broken(seen);
+          if (found) {
+            failed = found;
             stop.abort();
-            yield { type: 'gate', ...failed };
+            yield { type: 'gate', ...found };
           }
           break;
         }
@@ -153,7 +153,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
       }
     }
   } finally {
-    await log?.close();
+    await log.close();
   }
 }
 

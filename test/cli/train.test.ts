@@ -1,6 +1,6 @@
 /** `persona train` on the planted model: data of nothing but N push the trait (P rather than N) down. */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
 import type { StudyResult } from '../../src/train/study.ts';
@@ -98,6 +98,14 @@ test('data push the trait down; it is watched, scored, written, and used', async
   const [base, tuned] = told.scores!.map(({ evaluations }) => evaluations.planted!.trait.mean);
   expect(tuned!).toBeLessThan(base! - 10);
 
+  // scores of other questions are never mistaken for these, and that is told before anything is trained
+  const other = await run('--watch', 'v.gguf', '--hold', '0.25', '--questions', '3', '--no-capability');
+  expect(other.code).toBe(2);
+  expect(other.stderr).toMatch(
+    /scores holds a run that was configured otherwise: .*questions: 4 there, 3 now/,
+  );
+  expect(other.stderr).not.toContain('weights');
+
   const ask = ['--max-tokens', '12', '--temperature', '0', '--threads', '1', '--json'];
   const text = async (...how: string[]): Promise<string> => {
     const { stdout: out } = await persona(folder.path, 'generate', 'what is it', ...how, ...ask);
@@ -120,6 +128,16 @@ test('a gate stops the run, with what there is, and 100; a gate on nothing is re
   });
   expect(told.step).toBeLessThan(told.steps);
   expect(existsSync(at('gated/adapter.gguf'))).toBe(true);
+  // again: not a step further
+  const again = await run('--watch', 'v.gguf', '--fail-on', 'planted: shift < -0.1 sd', '--watch-every', '1', '--no-scores', '--run', 'gated', '--json'); // prettier-ignore
+  expect(again.code).toBe(100);
+  expect(JSON.parse(again.stdout)).toMatchObject({ stopped: 'gate', step: told.step });
+  // the look before training is what shifts are counted from
+  rmSync(at('gated/train.jsonl'));
+  const torn = await run('--watch', 'v.gguf', '--watch-every', '1', '--no-scores', '--run', 'gated');
+  expect(torn).toMatchObject({ code: 1 });
+  expect(torn.stderr).toContain('train.jsonl no longer holds how the model was before training');
+
   const refused = await run('--fail-on', 'planted: shift > 1', '--run', 'nothing');
   expect(refused).toMatchObject({ code: 2 });
   expect(refused.stderr).toContain('nothing is watched');
@@ -148,6 +166,9 @@ test('a study: what the vector in the stream keeps the weights from learning', a
   const page = readFileSync(at(result.page), 'utf8');
   expect(page).toContain('Plain training moved planted from');
   expect(page).not.toMatch(/https?:|<script|\bNaN\b|undefined/);
+  const stray = await run('--coefficients', '1', '--run', 'other');
+  expect(stray).toMatchObject({ code: 2 });
+  expect(stray.stderr).toContain('--coefficients is of a study');
   const both = await run('--study', 'v.gguf@2', '--steer', 'v.gguf=1', '--run', 'other');
   expect(both.stderr).toContain('--steer is given together with --study');
 });

@@ -4,10 +4,11 @@ import { type Command, Option } from 'commander';
 import { PersonaError } from '../../errors.ts';
 import type { Calibration } from '../../judge/calibrate.ts';
 import type { Judge, OpenedJudge } from '../../judge/judge.ts';
-import { LIKELIHOOD, likelihoodJudge } from '../../judge/likelihood.ts';
+import { LIKELIHOOD } from '../../judge/likelihood.ts';
 import type { ChatModel } from '../../model/chat-model.ts';
 import type { Trait } from '../../trait/trait.ts';
-import { calibrationOf, type CalibrationOptions } from '../../vector/calibration-of.ts';
+import type { CalibrationOptions } from '../../vector/calibration-of.ts';
+import { judgeFor } from '../../vector/judge-for.ts';
 import type { JudgeChoice } from '../../vector/score.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
 import { addAskingOptions, openOutside, usageText } from './judges.ts';
@@ -91,12 +92,9 @@ export async function judgesOf(
   const judges: Judge[] = [];
   let calibration: Calibration | undefined;
   for (const choice of choices) {
-    if (choice !== LIKELIHOOD) {
-      judges.push(choice.forTrait(trait));
-      continue;
-    }
-    calibration = await calibrationOf(model, trait, vector, options);
-    judges.push(likelihoodJudge(model, trait, calibration, options));
+    const made = await judgeFor(choice, () => model, trait, vector, options);
+    judges.push(made.judge);
+    calibration ??= made.calibration;
   }
   return { judges: judges as [Judge, ...Judge[]], ...(calibration ? { calibration } : {}) };
 }

@@ -4,6 +4,7 @@
  */
 
 import { InvalidArgumentError } from 'commander';
+import type { BadLimit } from '../../screen/samples.ts';
 
 export interface Bounds {
   min?: number;
@@ -80,6 +81,14 @@ const BYTES: Record<string, number> = {
 /** Bytes; K, M, G and KiB … count in 1024, kB, MB … in 1000. size('2G') = 2147483648 */
 export function size(text: string): number {
   return Math.round(withUnit(text, BYTES, 'a size like 512M, 4G or 500MB'));
+}
+
+/** How many rows of a file may be bad. badLimit('2%') = { share: 0.02, least: 0 } */
+export function badLimit(text: string): BadLimit {
+  const [, amount, percent] = /^(\d+(?:\.\d+)?)\s*(%?)$/.exec(text.trim()) ?? [];
+  if (amount === undefined || (percent === '' && amount.includes('.')))
+    throw new InvalidArgumentError('Expected a number of rows, or a share as in 2%.');
+  return percent === '%' ? { share: Number(amount) / 100, least: 0 } : { count: Number(amount) };
 }
 
 /** For options that may be given several times. `.option('--vector <file>', 'a vector', repeated(String))` */

@@ -6,12 +6,13 @@ import { parseWatch, type WatchSpec } from '../../monitor/watch.ts';
 import { type DiffPrompt, readDiffPrompts } from '../../screen/diff/prompts.ts';
 import { type Gate, parseGate } from '../../screen/gate.ts';
 import { parseSpec, type SteerSpec } from '../../steer/spec.ts';
+import type { Progress } from '../../model/progress.ts';
+import type { BadLimit } from '../../screen/samples.ts';
 import type { Recipe, Schedule } from '../../train/recipe.ts';
 import type { TrainOptions } from '../../train/train.ts';
 import { loadTrait } from '../../trait/load.ts';
 import { addJudgeOption, type JudgeOptions } from './judge-options.ts';
-import { stepsOf } from './model-options.ts';
-import { integer, number, numbers, repeated, seed, someOf } from './options.ts';
+import { badLimit, integer, number, numbers, repeated, seed, someOf } from './options.ts';
 import type { Session } from './run.ts';
 
 export interface TrainVerbOptions extends JudgeOptions {
@@ -30,6 +31,7 @@ export interface TrainVerbOptions extends JudgeOptions {
   failOn?: Gate[];
   hold?: number;
   turns?: 'last' | 'all';
+  maxBad?: BadLimit;
   rank?: number;
   alpha?: number;
   rslora: boolean;
@@ -54,9 +56,9 @@ export interface TrainVerbOptions extends JudgeOptions {
   samples: number;
   maxTokens: number;
   study?: WatchSpec;
-  coefficients: number[];
-  inference: number[];
-  caft: 'layer' | 'all' | 'both' | 'none';
+  coefficients?: number[];
+  inference?: number[];
+  caft?: 'layer' | 'all' | 'both' | 'none';
 }
 
 const RECIPE = 'Recipe (left out: the usual one for so much data):';
@@ -119,6 +121,7 @@ export function addTrainOptions(command: Command): void {
         'all',
       ]),
     )
+    .option('--max-bad <rows>', 'bad rows to leave out: 20, or 2% (default: 0.1%, at least 10)', badLimit)
     .option('--run <folder>', 'where the run goes, and where a killed one goes on (default: runs/DATA-train)')
     .option('--threads <n>', 'CPU threads (default: the physical cores)', integer({ min: 1 }))
     .option('--gpu', 'train on the GPU')
@@ -158,13 +161,14 @@ export function addTrainOptions(command: Command): void {
       '--study <vector>',
       'VECTOR[@LAYER]: train plainly, preventatively and by CAFT, steer the plain one, and compare them',
     ).argParser((text) => parseWatch(text)),
-    new Option('--coefficients <list>', 'added while training').argParser(numbers).default([1, 3]),
-    new Option('--inference <list>', 'taken from the plain one while it answers')
-      .argParser(numbers)
-      .default([1, 2]),
-    new Option('--caft <where>', "at the vector's layer, at all, both ways, or not at all")
-      .choices(['layer', 'all', 'both', 'none'])
-      .default('all'),
+    new Option('--coefficients <list>', 'added while training (default: 1,3)').argParser(numbers),
+    new Option('--inference <list>', 'taken from the plain one while it answers (default: 1,2)').argParser(
+      numbers,
+    ),
+    new Option(
+      '--caft <where>',
+      "at the vector's layer, at all, both ways, or not at all (default: all)",
+    ).choices(['layer', 'all', 'both', 'none']),
   ];
   for (const option of study) command.addOption(option.helpGroup(STUDY));
   addJudgeOption(command);
@@ -176,6 +180,7 @@ export async function trainOptionsOf(
   data: string[],
   run: string,
   options: TrainVerbOptions,
+  onProgress: (progress: Progress) => void,
 ): Promise<Omit<TrainOptions, 'steer' | 'ablate' | 'watch'>> {
   const prompts: DiffPrompt[] | undefined =
     options.prompts === undefined ? undefined : await readDiffPrompts(options.prompts);
@@ -198,7 +203,6 @@ export async function trainOptionsOf(
       seed: options.seed,
     }).filter(([, value]) => value !== undefined),
   );
-  const steps = stepsOf(session);
   return {
     data,
     run,
@@ -207,6 +211,7 @@ export async function trainOptionsOf(
     ...(prompts && { prompts }),
     ...(options.hold !== undefined && { hold: options.hold }),
     ...(options.turns !== undefined && { turns: options.turns }),
+    ...(options.maxBad && { maxBad: options.maxBad }),
     ...(options.watchEvery !== undefined && { watchEvery: options.watchEvery }),
     ...(options.saveEvery !== undefined && { saveEvery: options.saveEvery }),
     gates: options.failOn ?? [],
@@ -218,7 +223,7 @@ export async function trainOptionsOf(
       offline: options.offline,
       signal: session.signal,
       onNote: (text) => session.human(text),
-      onProgress: steps.report,
+      onProgress,
     },
   };
 }

@@ -49,8 +49,12 @@ export interface PassResult {
   reads: Float32Array[];
 }
 
-/** Nodes: at most this many of a block, and of a segment and a portion of its queries in it, with room to spare. */
-const NODES_PER_BLOCK = 220;
+/**
+ * Tensors, views among them: more than there are of a block, and of a segment and a portion of its queries in it. A
+ * gemma3 with dropout, and both kinds of edits and a read at each block, has some 280, 40 and 70; ggml ends the process
+ * beyond what was made room for.
+ */
+const NODES_PER_BLOCK = 320;
 const NODES_PER_SEGMENT = 40;
 const NODES_PER_PORTION = 80;
 const NODES_BESIDE = 4096;

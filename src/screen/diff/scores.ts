@@ -3,16 +3,15 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inFlight } from '../../engine/in-flight.ts';
-import type { Judge, Judgement } from '../../judge/judge.ts';
-import { LIKELIHOOD, likelihoodJudge } from '../../judge/likelihood.ts';
+import type { Judgement } from '../../judge/judge.ts';
 import { bootstrapMean, type Interval } from '../../math/bootstrap.ts';
 import { signFlip } from '../../math/sign-flip.ts';
 import type { ChatModel } from '../../model/chat-model.ts';
 import type { Progress } from '../../model/progress.ts';
 import { inFlightLimit } from '../../rollout/ask.ts';
 import type { Trait } from '../../trait/trait.ts';
-import { calibrationOf } from '../../vector/calibration-of.ts';
 import { completeLog } from '../../vector/complete-log.ts';
+import { judgeFor } from '../../vector/judge-for.ts';
 import { isSettled, JUDGING_IN_FLIGHT, type JudgeChoice } from '../../vector/score.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
 
@@ -75,7 +74,8 @@ export async function scoreAnswers(
   model: ChatModel | undefined,
   options: JudgingOptions,
 ): Promise<Map<string, Judgement>> {
-  const judge = await judgeOf(choice, trait, vector, model, options);
+  const scale = { ...options, run: join(options.run, `scale-${trait.name}`) };
+  const { judge } = await judgeFor(choice, () => model!, trait, vector, scale);
   const items = answers.map((answer) => ({ trait_name: trait.name, judge: judge.name, ...answer }));
   const limit = model ? inFlightLimit(model) : JUDGING_IN_FLIGHT;
   const ask = async (
@@ -93,19 +93,6 @@ export async function scoreAnswers(
     onProgress: options.onProgress,
   });
   return new Map(lines.map(({ trait_name: _name, judge: _judge, key, ...judgement }) => [key, judgement]));
-}
-
-async function judgeOf(
-  choice: JudgeChoice,
-  trait: Trait,
-  vector: PersonaVector | undefined,
-  model: ChatModel | undefined,
-  options: JudgingOptions,
-): Promise<Judge> {
-  if (choice !== LIKELIHOOD) return choice.forTrait(trait);
-  const run = join(options.run, `scale-${trait.name}`);
-  const calibration = await calibrationOf(model!, trait, vector, { ...options, run });
-  return likelihoodJudge(model!, trait, calibration, options);
 }
 
 /** @param pairs of one prompt each */
