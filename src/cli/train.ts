@@ -28,7 +28,10 @@ export function registerTrain(program: Command): void {
   const command = program
     .command('train')
     .description('fine-tune with LoRA, without picking up a trait that the data carries')
-    .argument('<data...>', 'JSONL, CSV or Parquet of conversations; files, folders or globs');
+    .argument(
+      '<data...>',
+      'JSONL, CSV or Parquet of conversations: files, folders, patterns in quotes, or hf:owner/repo[:PATH] of a hub',
+    );
   addTrainOptions(command);
   describe(command, 'Screen and train', [
     {

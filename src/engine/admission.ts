@@ -43,11 +43,11 @@ export function place(
   const near = nearIdle(slots);
   const slot = source && near.includes(source) && isMostOf(prefix, source) ? source : longestIdle(near);
   if (source && source !== slot) {
-    model.copySequence(source.id, slot.id, source.tokens.length);
+    model.sequences.copy(source.id, slot.id, source.tokens.length);
     slot.checkpoints = [...source.checkpoints];
   }
-  if (!model.truncate(slot.id, prefix.length)) {
-    model.truncate(slot.id, 0);
+  if (!model.sequences.truncate(slot.id, prefix.length)) {
+    model.sequences.truncate(slot.id, 0);
     prefix = NOTHING;
   }
   slot.checkpoints = slot.checkpoints.filter((checkpoint) => checkpoint.length <= prefix.length);

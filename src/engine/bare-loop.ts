@@ -92,7 +92,8 @@ type Decode = (prompts: readonly (readonly number[])[], count: number) => BareRu
 function loadHere(options: EngineOptions): { decode: Decode; picksBy: Picker } {
   const native = openNative();
   const model = new NativeModel(options, { address: 0n, cookie: 0n }, { last: () => 'no reason given' });
-  const { context, memory, info } = model;
+  const { context, info } = model;
+  const memory: Pointer = native.llama_get_memory(context);
   const greedy: Pointer = native.llama_sampler_init_greedy();
 
   const rows = Math.max(model.batchSize, info.parallel);

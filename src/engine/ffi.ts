@@ -209,6 +209,9 @@ const backendFunctions = {
   ggml_backend_dev_get: 'void *ggml_backend_dev_get(size_t index)',
 } as const;
 
+/** GGML_BACKEND_DEVICE_TYPE_CPU; _GPU and _IGPU. (An accelerator beside the CPU, as for BLAS, is neither.) */
+export const DEVICE_TYPES: Readonly<Record<'cpu' | 'gpu', readonly number[]>> = { cpu: [0], gpu: [1, 2] };
+
 const deviceFunctions = {
   ggml_backend_dev_name: 'const char *ggml_backend_dev_name(void *device)',
   ggml_backend_dev_description: 'const char *ggml_backend_dev_description(void *device)',

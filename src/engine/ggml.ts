@@ -8,7 +8,7 @@
 
 import koffi from 'koffi';
 import { PersonaError } from '../errors.ts';
-import { openNative, view, type Native, type Pointer } from './ffi.ts';
+import { DEVICE_TYPES, openNative, view, type Native, type Pointer } from './ffi.ts';
 
 /** A tensor, by its address. */
 export type Tensor = Pointer;
@@ -135,9 +135,6 @@ export function openGgml(onLog?: (text: string, level: number) => void): Ggml {
   };
   return opened;
 }
-
-/** GGML_BACKEND_DEVICE_TYPE_CPU; _GPU and _IGPU. (An accelerator beside the CPU, as for BLAS, is neither.) */
-const DEVICE_TYPES = { cpu: [0], gpu: [1, 2] };
 
 /** @throws PersonaError UNSUPPORTED where there is no such device */
 export function deviceOf(native: Native, kind: 'cpu' | 'gpu'): Pointer {

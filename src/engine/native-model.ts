@@ -6,10 +6,19 @@
 import { existsSync } from 'node:fs';
 import { PersonaError } from '../errors.ts';
 import { setAdapters } from './adapters.ts';
-import { openNative, registerProgressCallback, unregister, view, type Native, type Pointer } from './ffi.ts';
+import {
+  DEVICE_TYPES,
+  openNative,
+  registerProgressCallback,
+  unregister,
+  view,
+  type Native,
+  type Pointer,
+} from './ffi.ts';
 import { defaultThreads, Pace } from './pace.ts';
 import { LAYER_INPUT_ARCHITECTURES } from './layer-input.ts';
 import { DEFAULT_CONTEXT, DEFAULT_PARALLEL, type EngineOptions, type ModelInfo } from './request.ts';
+import { Sequences } from './sequences.ts';
 
 /** Rows of one decode call: k sequences with consecutive ids × the same number of tokens each, so that llama.cpp
  *  computes them as one graph in the order given. */
@@ -24,7 +33,6 @@ export interface Row {
 const GGML_TYPE_F32 = 0;
 const GGML_TYPE_F16 = 1;
 const FLASH_ATTENTION_OFF = 0;
-const DEVICE_GPU_TYPES = new Set([1, 2]); // GGML_BACKEND_DEVICE_TYPE_GPU, _IGPU
 
 /** More sequences than this are refused by llama.cpp (LLAMA_MAX_SEQ). */
 export const MAX_PARALLEL = 256;
@@ -41,7 +49,7 @@ export class NativeModel implements Disposable {
   readonly model: Pointer;
   readonly context: Pointer;
   readonly vocab: Pointer;
-  readonly memory: Pointer;
+  readonly sequences: Sequences;
   readonly info: ModelInfo;
   readonly batchSize: number;
   /** sequences can be cut and copied (not so in recurrent models) */
@@ -55,10 +63,6 @@ export class NativeModel implements Disposable {
   #outputs: Int8Array;
   #logits: { pointer: Pointer; values: Float32Array } | undefined;
   #piece = new Uint8Array(256);
-  #state = new Uint8Array(0);
-  readonly #onGpu: boolean;
-  /** llama.cpp has copies to make when the next graph runs */
-  #copying = false;
 
   /**
    * @param evalCallback address of the callback for graph nodes, with a cookie as its user data
@@ -79,7 +83,7 @@ export class NativeModel implements Disposable {
       devices.push({
         name: native.ggml_backend_dev_name(device),
         description: native.ggml_backend_dev_description(device),
-        gpu: DEVICE_GPU_TYPES.has(native.ggml_backend_dev_type(device)),
+        gpu: DEVICE_TYPES.gpu.includes(native.ggml_backend_dev_type(device) as number),
       });
     }
     const gpu = devices.find((device) => device.gpu);
@@ -159,8 +163,10 @@ export class NativeModel implements Disposable {
       native.llama_model_free(this.model);
       throw error;
     }
-    this.memory = native.llama_get_memory(this.context);
-    this.#onGpu = gpu !== undefined;
+    this.sequences = new Sequences(native, this.context, {
+      room: native.llama_n_ctx_seq(this.context),
+      onGpu: gpu !== undefined,
+    });
     // threads that wait for a GPU use no processor time: nothing can be learned from that
     this.#pace = new Pace(gpu ? 1 : threads, (count) =>
       native.llama_set_n_threads(this.context, count, count),
@@ -309,7 +315,7 @@ export class NativeModel implements Disposable {
       this.#outputs[i] = row.output ? 1 : 0;
     }
     this.#batch.n_tokens = rows.length;
-    this.#copying = false;
+    this.sequences.settle();
     let status = 0;
     this.#pace.run(() => {
       status = this.native.llama_decode(this.context, this.#batch) as number;
@@ -347,60 +353,6 @@ export class NativeModel implements Disposable {
       lastLayer,
     );
     if (status !== 0) throw new PersonaError('ENGINE_FAILED', `llama_set_adapter_cvec failed with ${status}`);
-  }
-
-  /** Drops what the sequence holds from position `from` on; false where that cannot be done (recurrent models). */
-  truncate(sequence: number, from: number): boolean {
-    return this.native.llama_memory_seq_rm(this.memory, sequence, from, -1);
-  }
-
-  /** Makes `to` hold what `from` holds. @param held tokens of `from` */
-  copySequence(from: number, to: number, held: number): void {
-    this.truncate(to, 0);
-    if (this.movable(held)) {
-      this.#put(this.#take(from), to);
-      return;
-    }
-    // all cells of a sequence, used or not; done when the next graph runs
-    this.native.llama_memory_seq_cp(this.memory, from, to, -1, -1);
-    this.#copying = true;
-  }
-
-  /**
-   * Whether a sequence of so many tokens is better copied token by token, at once: llama.cpp's own copy takes the
-   * whole room of a sequence and has the next graph built anew. Not before that copy is done, which reads and writes
-   * the same memory; and not on a GPU, where the tokens would come to this side and go back.
-   */
-  movable(held: number): boolean {
-    return !this.#copying && !this.#onGpu && 2 * held <= this.info.contextPerRequest;
-  }
-
-  /** Exchanges what two sequences hold; both must be movable. */
-  swapSequences(a: number, b: number): void {
-    const [ofA, ofB] = [this.#take(a).slice(), this.#take(b)];
-    this.truncate(a, 0);
-    this.truncate(b, 0);
-    this.#put(ofA, b);
-    this.#put(ofB, a);
-  }
-
-  /** What a sequence holds, valid until the next call. */
-  #take(sequence: number): Uint8Array {
-    const size = Number(this.native.llama_state_seq_get_size(this.context, sequence));
-    if (this.#state.length < size) this.#state = new Uint8Array(size);
-    const state = this.#state.subarray(0, size);
-    this.#checkState(this.native.llama_state_seq_get_data(this.context, state, size, sequence), size);
-    return state;
-  }
-
-  #put(state: Uint8Array, sequence: number): void {
-    const { length } = state;
-    this.#checkState(this.native.llama_state_seq_set_data(this.context, state, length, sequence), length);
-  }
-
-  #checkState(moved: number | bigint, size: number): void {
-    if (Number(moved) === size) return;
-    throw new PersonaError('ENGINE_FAILED', `a sequence of ${size} bytes could not be moved (${moved})`);
   }
 
   [Symbol.dispose](): void {

@@ -122,8 +122,8 @@ export class Scheduler implements Disposable {
       const last = this.#slots.findLastIndex((slot) => writing.has(slot));
       if (gap < 0 || gap > last) return;
       const [idle, moved] = [this.#slots[gap]!, this.#slots[last]!];
-      if (![idle, moved].every((slot) => this.#model.movable(slot.tokens.length))) return;
-      this.#model.swapSequences(gap, last);
+      if (![idle, moved].every((slot) => this.#model.sequences.movable(slot.tokens.length))) return;
+      this.#model.sequences.swap(gap, last);
       idle.id = last;
       moved.id = gap;
       this.#slots[gap] = moved;
@@ -237,7 +237,7 @@ export class Scheduler implements Disposable {
   /** What the sequence holds is not known, or not sound: nobody may share it. */
   #fail(job: Job, error: unknown): void {
     const slot = job.slot!;
-    this.#model.truncate(slot.id, 0);
+    this.#model.sequences.truncate(slot.id, 0);
     slot.tokens = [];
     slot.checkpoints = [];
     const callbacks = this.#callbacks.get(job);
@@ -246,7 +246,7 @@ export class Scheduler implements Disposable {
   }
 
   #unbridge(slot: Slot): void {
-    this.#model.truncate(slot.id, slot.tokens.length);
+    this.#model.sequences.truncate(slot.id, slot.tokens.length);
   }
 
   #release(job: Job): void {

@@ -11,6 +11,7 @@ import { chatTokens } from '../model/chat-tokens.ts';
 import type { Progress } from '../model/progress.ts';
 import { renderChat, type RenderOptions } from '../model/template.ts';
 import { dataFiles } from '../screen/read/files.ts';
+import type { HubDataOptions } from '../screen/read/hub-data.ts';
 import { readSamples, type SampleOptions } from '../screen/samples.ts';
 
 export interface TrainingSample {
@@ -34,6 +35,8 @@ export interface TrainingData {
 export interface DataOptions extends SampleOptions {
   maxLength: number;
   signal?: AbortSignal | undefined;
+  /** of data sets on a hub */
+  hub?: HubDataOptions;
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
@@ -41,9 +44,9 @@ export interface DataOptions extends SampleOptions {
 export async function readTrainingData(
   paths: readonly string[],
   model: ChatModel,
-  { maxLength, signal, onProgress, ...options }: DataOptions,
+  { maxLength, signal, hub = {}, onProgress, ...options }: DataOptions,
 ): Promise<TrainingData> {
-  const files = await dataFiles(paths);
+  const files = await dataFiles(paths, { ...hub, signal, onProgress });
   const end = await endOfAnswer(model);
   const data: TrainingData = { samples: [], cut: 0, tooLong: [] };
   for await (const { record, asked, answer } of readSamples(files, options)) {

@@ -104,6 +104,7 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
     onBad: (place, problem) => notes.push(`${place}: ${problem}; left out`),
     onShape: (path, shape) => notes.push(`${path}: rows of ${shape}`),
     signal: options.signal,
+    hub: { offline: engine.offline, onNote: (text) => notes.push(text) },
     onProgress: engine.onProgress,
   });
   const { recipe, note } = recipeFor(data.samples.length, { ...options.recipe, maxLength });

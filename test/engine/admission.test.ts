@@ -30,8 +30,10 @@ function recorder(): { model: NativeModel; done: string[] } {
   const done: string[] = [];
   const model = {
     divisible: true,
-    truncate: (sequence: number, from: number) => done.push(`cut ${sequence} at ${from}`) > 0,
-    copySequence: (from: number, to: number) => done.push(`copy ${from} to ${to}`),
+    sequences: {
+      truncate: (sequence: number, from: number) => done.push(`cut ${sequence} at ${from}`) > 0,
+      copy: (from: number, to: number) => done.push(`copy ${from} to ${to}`),
+    },
   };
   return { model: model as unknown as NativeModel, done };
 }
@@ -164,7 +166,7 @@ test('where a sequence cannot be cut, everything is computed', () => {
   held(slots, 0, range(0, 40));
   const next = job([...range(0, 40), 1]);
   const { model } = recorder();
-  (model as { truncate: unknown }).truncate = (_: number, from: number) => from === 0;
+  (model.sequences as { truncate: unknown }).truncate = (_: number, from: number) => from === 0;
   place(next, slots, [], undefined, model);
   expect([next.fed, next.cached]).toEqual([0, 0]);
 });
