@@ -28,9 +28,9 @@ export function readCanary(
   const read = (layer: number, by: readonly LayerEdit[]): Float32Array =>
     runPass(memory, { samples, edits: by, loss: false, reads: [{ layer, places }] }).reads[0]!;
   const readings: CanaryReading[] = [];
-  const check = (reading: CanaryReading, scale: number): void => {
+  const check = (reading: CanaryReading): void => {
     readings.push(reading);
-    if (!(Math.abs(reading.got - reading.expected) <= TOLERANCE * scale))
+    if (!(Math.abs(reading.got - reading.expected) <= TOLERANCE * reading.of))
       throw new PersonaError(
         'CANARY',
         `layer ${reading.layer}: ${reading.op} should leave ${reading.expected} along its direction, and left ${reading.got}`,
@@ -43,13 +43,13 @@ export function readCanary(
       const after = read(layer, [{ layer, add }]);
       const expected = norm(add);
       const unit = add.map((x) => x / expected);
-      check({ layer, op: 'add', expected, got: dot(after, unit) - dot(before, unit) }, expected);
+      check({ layer, op: 'add', expected, got: dot(after, unit) - dot(before, unit), of: expected });
     }
     if (ablate) {
       const after = read(layer, [{ layer, ablate }]);
       for (let i = 0; i < ablate.length; i += before.length) {
         const direction = ablate.subarray(i, i + before.length);
-        check({ layer, op: 'ablate', expected: 0, got: dot(after, direction) }, norm(before));
+        check({ layer, op: 'ablate', expected: 0, got: dot(after, direction), of: norm(before) });
       }
     }
   }

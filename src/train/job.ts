@@ -75,6 +75,8 @@ export interface CanaryReading {
   /** what should be, and what is: the length added along the direction, or what is left along it */
   expected: number;
   got: number;
+  /** what a deviation is a share of: the length added, or that of the stream before */
+  of: number;
 }
 
 export type FromTrainer =

@@ -58,8 +58,9 @@ export interface TrainOptions {
 
 /** What is read of the training data's own prompts, beside those of the traits: the first so many. */
 const DATA_PROMPTS = 16;
-export const TRAIT_PROMPTS = 'evaluation questions';
-export const OWN_PROMPTS = "the data's own";
+const TRAIT_PROMPTS = 'evaluation questions';
+const GIVEN_PROMPTS = 'prompts given';
+const OWN_PROMPTS = "the data's own";
 
 export interface TrainPlan {
   job: Job;
@@ -227,7 +228,7 @@ async function promptSets(
   for (const prompt of given)
     tokens.push(Int32Array.from(await model.engine.tokenize(renderPrompt(prompt, model), true)));
   return [
-    { name: TRAIT_PROMPTS, tokens },
+    { name: prompts ? GIVEN_PROMPTS : TRAIT_PROMPTS, tokens },
     {
       name: OWN_PROMPTS,
       tokens: samples.slice(0, DATA_PROMPTS).map((sample) => sample.tokens.slice(0, sample.promptLength)),

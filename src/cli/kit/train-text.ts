@@ -34,17 +34,16 @@ export function loadedText(event: Extract<TrainEvent, { type: 'loaded' }>): stri
 }
 
 export function canaryText(readings: readonly CanaryReading[]): string {
-  const off = readings.map(({ op, expected, got }) =>
-    op === 'add' ? Math.abs(got - expected) / expected : Math.abs(got),
-  );
-  return `canary: the edits of ${readings.length === 1 ? 'one layer' : `${readings.length} layers`} reach the model (${(Math.max(...off) * 100).toFixed(2)} % off at most)`;
+  const off = readings.map(({ expected, got, of }) => Math.abs(got - expected) / of);
+  const layers = new Set(readings.map(({ layer }) => layer)).size;
+  return `canary: the edits of ${layers === 1 ? 'one layer' : `${layers} layers`} reach the model (${(Math.max(...off) * 100).toFixed(2)} % off at most)`;
 }
 
 /** One line: each watched direction, from what it was to what it is. */
 export function lookText({ step, shifts, heldLoss }: TrainLook): string {
   const parts = byName(shifts).map(
     ([name, sets]) =>
-      `${name} ${sets.map(({ now, shift, sd }) => `${round(now)} (${signed(shift / sd)} sd)`).join(', own prompts ')}`,
+      `${name} ${sets.map(({ prompts, now, shift, sd }, i) => `${i > 0 ? `${prompts} ` : ''}${round(now)} (${signed(shift / sd)} sd)`).join(', ')}`,
   );
   const held = heldLoss === undefined ? [] : [`held-out loss ${heldLoss.toFixed(3)}`];
   return `step ${step}: ${[...parts, ...held].join(' · ') || 'nothing is watched'}`;
