@@ -50,7 +50,7 @@ export function registerBench(program: Command): void {
     .option('--gate', 'exit with 100 when a goal is not met')
     .action(run(measure));
   describe(command, 'Measure', [
-    { does: 'all of it on the default model, some twenty minutes', line: 'persona bench' },
+    { does: 'all of it on the default model, about an hour', line: 'persona bench' },
     {
       does: 'a first look at a model of yours',
       line: 'persona bench --model llama.gguf --threads 8 --quick',

@@ -70,6 +70,9 @@ export async function measureCapability(
     right[index] = scores.indexOf(Math.max(...scores)) === item.answer;
     return index;
   };
+  const tell = (): void =>
+    onProgress?.({ label: 'asking what it knows', done, total: items.length, unit: 'questions' });
+  tell();
   const atOnce = Math.ceil(inFlightLimit(model) / LETTERS.length); // each item is four requests
   for await (const index of inFlight([...items.keys()], atOnce, ask, signal)) {
     const subject = (bySubject[items[index]!.subject] ??= { correct: 0, total: 0 });
@@ -78,7 +81,8 @@ export async function measureCapability(
       subject.correct++;
       correct++;
     }
-    onProgress?.({ label: 'asking what it knows', done: ++done, total: items.length, unit: 'questions' });
+    done++;
+    tell();
   }
   const total = items.length;
   const interval = wilson(correct, total);

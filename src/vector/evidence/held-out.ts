@@ -66,6 +66,7 @@ export async function askHeldOut(
   await using _ = log;
   const answers = new Map<string, HeldOutAnswer>();
   let done = 0;
+  options.onProgress?.(0, plan.length); // all of them may come at once, after a while
   const take = (rollout: Rollout, { means }: RolloutMeans): void => {
     options.onProgress?.(++done, plan.length);
     const { side, questionIndex, tokens } = rollout;

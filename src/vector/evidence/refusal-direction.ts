@@ -46,6 +46,7 @@ export async function refusalVector(
   const { layers, width } = model.identity;
   const difference = startDifference('response_avg', layers * width);
   let done = 0;
+  options.onProgress?.(0, plan.length);
   const asked = askRollouts(model, plan, { ...options, maxTokens: MAX_TOKENS, temperature: 0 });
   for await (const { rollout, means } of asked) {
     options.onProgress?.(++done, plan.length);

@@ -70,6 +70,7 @@ export async function measureRefusals(model: ChatModel, options: RefusalOptions)
     return [item, looksLikeRefusal(text)];
   };
   const refused: [(typeof items)[number], boolean][] = [];
+  options.onProgress?.(0, items.length);
   for await (const one of inFlight(items, inFlightLimit(model), ask, options.signal)) {
     refused.push(one);
     options.onProgress?.(refused.length, items.length);
