@@ -197,7 +197,11 @@ export function scoringOptions(
   capability: readonly CapabilityItem[] | undefined,
 ): Omit<ArmsOptions, 'run' | 'traits' | 'engine'> {
   return {
-    ...{ questions, samples, maxTokens, seed, judges },
+    questions,
+    samples,
+    maxTokens,
+    seed,
+    judges,
     temperature: usualTemperature(samples),
     pairs: JUDGE_PAIRS,
     ...(capability && { capability }),

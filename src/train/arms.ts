@@ -100,7 +100,11 @@ export async function openScores({
     judges: judges.map(judgeName),
     ...(judges.includes(LIKELIHOOD) && { pairs }),
     ...(capability && { capability: { items: capability.length, sha256: sha256(capability) } }),
-    ...{ questions, samples, maxTokens, temperature, seed },
+    questions,
+    samples,
+    maxTokens,
+    temperature,
+    seed,
   });
 }
 
