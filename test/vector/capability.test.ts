@@ -35,7 +35,7 @@ test('steered to P it is right where the answer is P, steered to N where it is N
     bySubject: { p: { correct: 2, total: 2 }, n: { correct: 0, total: 1 } },
     right: [true, true, false],
   });
-  expect(seen).toEqual([1, 2, 3]);
+  expect(seen).toEqual([0, 1, 2, 3]);
   const negative = await measureCapability(chat.model, ITEMS, { edits: [push(-8)], shots: 0 });
   expect(negative.right).toEqual([false, false, true]);
 });
