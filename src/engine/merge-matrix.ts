@@ -1,16 +1,17 @@
 /**
  * Works a low-rank product into rows of a matrix that is in a model file's own type. W is unpacked, s·B A is added in
- * float32, and the sum is packed again, all by ggml and in a process of its own: numbers that ggml does not expect may
- * abort it.
+ * float32, and the sum is packed again, by ggml and in a process of its own: numbers that ggml does not expect may
+ * abort it. Changes below the type's step are dithered, or most of them would be lost.
  */
 
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PersonaError } from '../errors.ts';
+import { dither } from './dither.ts';
 import { TENSOR } from './ffi.ts';
 import { view, type Ggml } from './ggml.ts';
-import { TrainingBackend } from './training/backend.ts';
+import { TrainingBackend, TYPE } from './training/backend.ts';
 import { TrainingGraph } from './training/graph.ts';
 
 export interface RowsToMerge {
@@ -26,6 +27,8 @@ export interface RowsToMerge {
   /** (rows × rank) */
   b: Float32Array;
   scale: number;
+  /** decides how small changes are rounded */
+  seed: number;
 }
 
 type Reply = { rows: Uint8Array } | { failed: string };
@@ -80,7 +83,6 @@ export function openMerger({ threads }: { threads: number }): Merger {
   };
 }
 
-const TYPE_F32 = 0;
 /** Tensors and operators of one call: Aᵀ and its transposition, W's cast, the product, its scale, the sum. */
 const NODES = 16;
 
@@ -102,12 +104,18 @@ async function mergeHere(backend: TrainingBackend, threads: number, rows: RowsTo
     using graph = new TrainingGraph(backend, NODES);
     const a = graph.transposed(graph.input('f32', rows.a, inputs, rank)); // [rank, inputs]
     const product = graph.multiply(a, graph.input('f32', rows.b, rank, rows.rows)); // [inputs, rows]
-    const numbers = type === TYPE_F32 ? weights : graph.cast(weights, TYPE_F32);
+    const numbers = graph.output(type === TYPE.f32 ? weights : graph.cast(weights, TYPE.f32));
     const sum = graph.output(graph.add(numbers, graph.scale(product, scale)));
     graph.compute(allocator);
     const from = dataOf(sum);
-    if (!ggml.ggml_validate_row_data(TYPE_F32, from, inputs * rows.rows * 4))
+    if (!ggml.ggml_validate_row_data(TYPE.f32, from, inputs * rows.rows * 4))
       throw new Error('a merged weight is not finite');
+    dither(
+      type,
+      numbersAt(dataOf(numbers), inputs * rows.rows),
+      numbersAt(from, inputs * rows.rows),
+      rows.seed,
+    );
     const to = dataOf(weights);
     await pack(ggml, threads, rows, from, to);
     const packed = new Uint8Array(view(to, rows.weights.byteLength)).slice();
@@ -123,6 +131,10 @@ async function mergeHere(backend: TrainingBackend, threads: number, rows: RowsTo
 
 function dataOf(tensor: bigint): bigint {
   return new BigUint64Array(view(tensor + BigInt(TENSOR.data), 8))[0]!;
+}
+
+function numbersAt(address: bigint, count: number): Float32Array {
+  return new Float32Array(view(address, count * 4));
 }
 
 /** Packs the rows into the type, some on each thread: each row is packed by itself. */

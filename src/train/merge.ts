@@ -61,8 +61,8 @@ const PIECE = 2 ** 22;
  *       onProgress: ({ done, total }) => console.log(done / total!),
  *     });
  *
- * Packed types lose a little of what is added: a change far below a type's step is rounded away. A base in F16 or Q8_0
- * keeps more of it than one of 4 bits.
+ * A change below a type's step is rounded up or down by chance, so that none of it is lost in the mean; the noise of
+ * that is below the type's own. The same adapter gives the same bytes.
  *
  * @throws PersonaError WRONG_MODEL where the adapter is of another model, UNSUPPORTED for a type that cannot be written
  * again, BAD_FILE, USAGE, ABORTED
@@ -87,14 +87,14 @@ export async function mergeAdapter(
   await writeGguf({
     path: outPath,
     metadata: metadataOf(base, adapter, options.provenance ?? {}),
-    tensors: tensors.map((tensor) => ({
+    tensors: tensors.map((tensor, n) => ({
       name: tensor.name,
       shape: tensor.shape,
       type: tensor.type,
       data: async () => {
         throwIfAborted(signal);
         const bytes = adapter.factors.has(matrixOf(tensor))
-          ? await merged(base, tensor, adapter, merger, signal)
+          ? await merged(base, tensor, adapter, { merger, seed: n * 2 ** 32, signal })
           : await readTensorBytes(base, tensor.name);
         onProgress?.({ label, done: (done += tensor.bytes), total, unit: 'B' });
         return bytes;
@@ -112,8 +112,7 @@ async function merged(
   base: Gguf,
   tensor: GgufTensor,
   adapter: Adapter,
-  merger: Merger,
-  signal: AbortSignal | undefined,
+  { merger, seed, signal }: { merger: Merger; seed: number; signal: AbortSignal | undefined },
 ): Promise<Uint8Array> {
   const [inputs, outputs] = tensor.shape as [number, number];
   const { rank } = adapter;
@@ -134,6 +133,7 @@ async function merged(
       a,
       b: b.slice(row * rank, (row + rows) * rank),
       scale: adapterScale(adapter),
+      seed: seed + row,
     };
     try {
       out.set(await merger.merge(piece), row * rowBytes);
