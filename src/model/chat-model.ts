@@ -28,7 +28,7 @@ export interface OpenChatModelOptions
   extends MayBeUndefined<Omit<EngineOptions, 'modelPath' | 'parallel'>>, ResolveOptions {
   /** path, catalog name, `hf:…`; undefined: the default model */
   model?: string | undefined;
-  /** Sequences decoded together; 'many' for work of many texts: up to 32, as memory allows. @default 8 */
+  /** Sequences decoded together; 'many' for work of many texts: up to 64, as memory allows. @default 8 */
   parallel?: number | 'many' | undefined;
   /** from 0 to 1, while the weights are read */
   onLoadProgress?: ((fraction: number) => void) | undefined;

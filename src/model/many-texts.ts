@@ -7,9 +7,9 @@ import { DEFAULT_PARALLEL, type EngineOptions } from '../engine/request.ts';
 import { ggufNumber, ggufString, type Gguf } from './gguf.ts';
 
 /** Beyond this many a batch of a small model decodes hardly faster on a CPU. */
-export const MOST = 32;
+export const MOST = 64;
 /** What the caches of more texts than usual may take together, bytes. */
-const CACHE_BYTES = 2 ** 30;
+const CACHE_BYTES = 1.5 * 2 ** 30;
 const VALUE_BYTES = { f16: 2, f32: 4 };
 
 /** Bytes that one token takes in the KV cache. @param gguf the model's header */

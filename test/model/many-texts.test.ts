@@ -47,9 +47,9 @@ test('a token takes its keys and values in every block', () => {
 test('many texts of a small model, as many as usual of a large one or of long texts', () => {
   const small = header(30, 576, 192);
   expect(manyTexts(small, 1024)).toBe(MOST);
-  expect(manyTexts(small, 2048)).toBe(22); // 1 GiB
+  expect(manyTexts(small, 2048)).toBe(34); // 1.5 GiB
   expect(manyTexts(small, 100_000)).toBe(8);
-  expect(manyTexts(header(32, 4096, 1024), 1024)).toBe(8);
+  expect(manyTexts(header(32, 4096, 1024), 1024)).toBe(12);
 });
 
 test('a written model file has what is asked of it', async () => {
