@@ -10,7 +10,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeWhole } from '../src/files/write-whole.ts';
 import { openChatModel } from '../src/model/chat-model.ts';
@@ -75,7 +75,7 @@ if (!existsSync(data)) {
   await writeWhole(data, chosen.map(({ line }) => `${line}\n`).join(''));
 }
 
-const judge = new URL('vader-judge.ts', import.meta.url).pathname;
+const judge = relative(process.cwd(), new URL('vader-judge.ts', import.meta.url).pathname); // as it is shown in tables
 const { status } = spawnSync(
   process.execPath,
   [
