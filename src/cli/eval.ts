@@ -66,7 +66,8 @@ export function registerEval(program: Command): void {
   const evaluation = program
     .command('eval')
     .description("answer a trait's evaluation questions, steered or not, and score the answers")
-    .helpCommand(false);
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: (sub) => `${sub.name()} ${sub.usage()}` });
   // options of its own would be taken from those of `eval monitor`: they belong to a command that is there by default
   const command = evaluation
     .command('<trait>', { isDefault: true })

@@ -138,7 +138,7 @@ export class Engine implements AsyncDisposable {
 
   #crash(code: number | null, signal: string | null): PersonaError {
     const words = this.#log.trim().split('\n').slice(-3).join('; ');
-    const how = signal ? `was ended by ${signal}` : `exited with ${code}`;
+    const how = signal ? `was ended by ${signal}` : code === null ? 'has ended' : `exited with ${code}`;
     return new PersonaError('ENGINE_CRASHED', `the engine process ${how}${words ? `: ${words}` : ''}`, {
       remedy: 'the next request starts it again',
     });
@@ -177,6 +177,8 @@ export class Engine implements AsyncDisposable {
     make: (id: number) => ToEngine,
     { signal, onEvents, onPrompt, onStart }: RunOptions = {},
   ): Promise<Extract<FromEngine, { type: T }>> {
+    // between the look whether it runs and this, it may have ended: nobody would answer
+    if (!this.#child) return Promise.reject(this.#closed ? closed() : this.#crash(null, null));
     const id = this.#nextId++;
     const answer = new Promise<Extract<FromEngine, { type: T }>>((resolve, reject) => {
       this.#pending.set(id, { resolve: resolve as Pending['resolve'], reject, onEvents, onPrompt });

@@ -113,7 +113,7 @@ describe('closing', { timeout: 60_000 }, () => {
     await engine[Symbol.asyncDispose](); // twice is once
   });
 
-  test('while the model loads, before the start, and after a crash', async () => {
+  test('while the model loads, before the start, as a request begins, and after a crash', async () => {
     const modelPath = await tinyModelFile(folder.path, 'llama');
     const loading = new Engine({ ...TINY_OPTIONS, modelPath });
     const request = loading.run(short);
@@ -124,6 +124,11 @@ describe('closing', { timeout: 60_000 }, () => {
     expect(await ends(pid!)).toBe(true);
 
     await new Engine({ ...TINY_OPTIONS, modelPath })[Symbol.asyncDispose]();
+
+    const closing = await openEngine({ ...TINY_OPTIONS, modelPath });
+    const begun = closing.run(short).catch((error: unknown) => error); // has not been sent when it closes
+    await closing[Symbol.asyncDispose]();
+    expect(await begun).toMatchObject({ code: 'ABORTED', message: 'the engine is closed' });
 
     const crashed = await openEngine({ ...TINY_OPTIONS, modelPath });
     process.kill(crashed.pid!, 'SIGKILL');
