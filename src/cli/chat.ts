@@ -46,12 +46,13 @@ async function chat(session: Session, options: ChatOptions): Promise<void> {
   await using model = await openModel(session, options, { parallel: 1, context: CONTEXT });
   const steering = await steerModel(plan, model.identity);
   const { watches, notes } = await watchModel(plan, model.identity);
-  if (!model.engine.info.chatTemplate)
+  if (!model.chatTemplate)
     throw new PersonaError(
       'UNSUPPORTED',
       `${model.identity.name} has no chat template: it may be a base model`,
       {
-        remedy: 'Use an instruction-tuned model, or persona generate --raw.',
+        remedy:
+          'Use an instruction-tuned model, --chat-template chatml (or a file), or persona generate --raw.',
       },
     );
   for (const note of new Set([...steering.notes, ...notes])) session.human(note);

@@ -145,7 +145,7 @@ async function verb(
     options.run ?? join('runs', `${vectorName(base)}-diff-${label}`.replace(/[^\w.\\/-]+/g, '-'));
   await using judge = await openJudge(session, options);
   const steps = stepsOf(session);
-  const { parallel, threads, gpuLayers, cacheType, offline } = options;
+  const { parallel, threads, gpuLayers, cacheType, offline, chatTemplate } = options;
   const asked: DiffOptions = {
     run: folder,
     vectors: vector,
@@ -164,6 +164,7 @@ async function verb(
       gpuLayers,
       cacheType,
       offline,
+      chatTemplate,
       signal: session.signal,
       onNote: (note) => session.human(note),
       onProgress: steps.report,

@@ -93,7 +93,13 @@ async function verb(
       baseModel: result.plan.model.name,
       ...result.plan.job.architecture,
     });
-  if (options.merge !== undefined) await mergeAdapter(result.plan.model.path, result.adapter, options.merge);
+  if (options.merge !== undefined && result.stopped !== 'signal')
+    await mergeAdapter(result.plan.model.path, result.adapter, options.merge, {
+      provenance: provenanceOf(result),
+      chatTemplate: options.chatTemplate,
+      onProgress: steps.report,
+      signal: session.signal,
+    });
   const scores: ArmScores[] | undefined =
     options.scores && result.stopped === undefined
       ? await scoreArms([{ name: 'base' }, { name: 'adapter', adapter: output }], scoring(result.plan))
@@ -102,7 +108,7 @@ async function verb(
   await writeTrainPage(page, folder, result.plan, { done: true, ...(scores && { scores }) });
   session.result(
     { ...trainedJson(result, output, folder, failed), page, ...(scores && { scores }) },
-    trainedText(result, { output, folder, failed, page, scores }),
+    trainedText(result, { ...options, output, folder, failed, page, scores }),
   );
   if (result.stopped === 'gate') return GATE_NOT_MET;
   if (result.stopped === 'signal') throw session.signal.reason;
@@ -148,8 +154,8 @@ export async function shown(
         break;
       case 'look': {
         const text = lookText(event);
-        if (line) line.note(text);
-        else session.human(text);
+        if (text !== undefined && line) line.note(text);
+        else if (text !== undefined) session.human(text);
         await writeTrainPage(page, plan!.job.folder, plan!, { done: false });
         break;
       }

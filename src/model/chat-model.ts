@@ -18,6 +18,8 @@ export interface ChatModel extends AsyncDisposable {
   engine: Engine;
   identity: ModelIdentity;
   path: string;
+  /** Jinja; undefined for a base model that was given none */
+  chatTemplate: string | undefined;
   /** The rendered prompt, up to where the assistant's answer begins. */
   render(messages: readonly ChatMessage[]): string;
 }
@@ -30,6 +32,8 @@ export interface OpenChatModelOptions
   model?: string | undefined;
   /** Sequences decoded together; 'many' for work of many texts: up to 64, as memory allows. @default 8 */
   parallel?: number | 'many' | undefined;
+  /** Jinja in place of the model's own. @default the file's */
+  chatTemplate?: string | undefined;
   /** from 0 to 1, while the weights are read */
   onLoadProgress?: ((fraction: number) => void) | undefined;
 }
@@ -60,11 +64,13 @@ export async function openChatModel(options: OpenChatModelOptions = {}): Promise
     ? slowQuantization(quantization)
     : undefined;
   if (warning) options.onNote?.(warning);
-  const { chatTemplate, architecture, layers, width, bos, eos } = engine.info;
+  const { architecture, layers, width, bos, eos } = engine.info;
+  const chatTemplate = options.chatTemplate ?? engine.info.chatTemplate;
   const told = new Set<string>();
   return {
     engine,
     path: found.path,
+    chatTemplate,
     identity: {
       name: found.name,
       architecture,

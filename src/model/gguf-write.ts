@@ -161,7 +161,8 @@ function encodeValue(path: string, key: string, value: GgufValue): Buffer[] {
   const head = [u32(VALUE_TYPE_IDS.array), u32(VALUE_TYPE_IDS[of]), u64(items.length)];
   if (ArrayBuffer.isView(items))
     return [...head, Buffer.from(items.buffer, items.byteOffset, items.byteLength)];
-  return [...head, ...items.flatMap((item) => encodeScalar(path, key, of, item))];
+  // one piece: a vocabulary of 262,144 would be more pieces than a call has room for
+  return [...head, Buffer.concat(items.flatMap((item) => encodeScalar(path, key, of, item)))];
 }
 
 function encodeScalar(

@@ -22,8 +22,6 @@ export interface RenderOptions {
   eos?: string;
   /** End with the head of an assistant's turn, for the model to go on from. @default true */
   addGenerationPrompt?: boolean;
-  /** What to use for a model without a template. Absent: that is an error. */
-  fallback?: 'chatml';
   /** More for the template, e.g. `{ enable_thinking: false }`. */
   variables?: Record<string, unknown>;
   /** Today, for templates that write the date. @default the present */
@@ -36,7 +34,8 @@ export interface RenderedChat {
   notes: string[];
 }
 
-const chatml =
+/** Turns between `<|im_start|>` and `<|im_end|>`, for models that bring no template. */
+export const CHATML =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}" +
   "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
@@ -63,7 +62,7 @@ export function renderChat(
   messages: readonly ChatMessage[],
   options: RenderOptions = {},
 ): RenderedChat {
-  const program = compile(templateOrFallback(template, options.fallback));
+  const program = compile(templateOf(template));
   const joined = joinSystem(messages);
   const forms: { messages: readonly ChatMessage[]; parts: boolean }[] = [
     { messages, parts: false },
@@ -137,11 +136,11 @@ function compile(template: string): Program {
   return program;
 }
 
-function templateOrFallback(template: string | undefined, fallback: 'chatml' | undefined): string {
+function templateOf(template: string | undefined): string {
   if (template?.trim()) return template;
-  if (fallback === 'chatml') return chatml;
   throw new PersonaError('UNSUPPORTED', 'this model file has no chat template: it may be a base model', {
-    remedy: 'Use an instruction-tuned model, or ask for ChatML turns expressly.',
+    remedy:
+      'Use an instruction-tuned model, or say how it is to be talked to: --chat-template chatml, or a file.',
   });
 }
 

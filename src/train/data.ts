@@ -84,8 +84,11 @@ const MARK = 'xANSWERx';
  * model has to say to be done. A template without any, or none at all: the model's own end of text.
  * @throws PersonaError UNSUPPORTED where there is neither
  */
-export async function endOfAnswer({ engine }: Pick<ChatModel, 'engine'>): Promise<number[]> {
-  const { chatTemplate, bos, eos } = engine.info;
+export async function endOfAnswer({
+  engine,
+  chatTemplate,
+}: Pick<ChatModel, 'engine' | 'chatTemplate'>): Promise<number[]> {
+  const { bos, eos } = engine.info;
   const options: RenderOptions = {
     addGenerationPrompt: false,
     ...(bos !== undefined && { bos }),

@@ -29,6 +29,8 @@ export interface MergeOptions {
   threads?: number;
   /** what trained the adapter, kept as `persona.provenance.KEY` @default none */
   provenance?: Readonly<Record<string, string>>;
+  /** Jinja that the merged model is to bring. @default the base's own */
+  chatTemplate?: string | undefined;
   /** bytes of tensors written */
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal | undefined;
@@ -86,7 +88,7 @@ export async function mergeAdapter(
   await using merger = openMerger({ threads });
   await writeGguf({
     path: outPath,
-    metadata: metadataOf(base, adapter, options.provenance ?? {}),
+    metadata: metadataOf(base, adapter, options),
     tensors: tensors.map((tensor, n) => ({
       name: tensor.name,
       shape: tensor.shape,
@@ -195,7 +197,7 @@ function refuseOtherModel(base: Gguf, adapter: Adapter): void {
 function metadataOf(
   base: Gguf,
   adapter: Adapter,
-  provenance: Readonly<Record<string, string>>,
+  { provenance = {}, chatTemplate }: MergeOptions,
 ): Map<string, GgufValue> {
   const metadata = new Map<string, GgufValue>();
   for (const [key, value] of base.metadata) if (value.type !== 'skipped') metadata.set(key, value);
@@ -203,6 +205,7 @@ function metadataOf(
   let n = 0;
   while (metadata.has(`persona.merge.${n}.base`)) n++;
   const { rank, alpha, rslora, targets } = adapter;
+  if (chatTemplate !== undefined) metadata.set('tokenizer.chat_template', text(chatTemplate));
   metadata.set('persona.version', text(version));
   metadata.set(`persona.merge.${n}.base`, text(basename(base.path)));
   metadata.set(`persona.merge.${n}.adapter`, text(JSON.stringify({ rank, alpha, rslora, targets })));

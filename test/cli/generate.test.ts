@@ -141,6 +141,22 @@ test('--raw is text as it is; - is standard input', async () => {
   expect(text).toBe(again.text);
 });
 
+test('--chat-template: a file or chatml in place of what the model brings', async () => {
+  const template = join(home.folder, 'turns.jinja');
+  writeFileSync(template, '{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}[me] ');
+  const turns = '<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n';
+  const [own, raw, chatml, plain] = await Promise.all([
+    generate('hello', '--chat-template', template, '--json'),
+    generate('[user] hello [me] ', '--raw', '--json'),
+    generate('hello', '--chat-template', 'chatml', '--json'),
+    generate(turns, '--raw', '--json'),
+  ]);
+  expect(JSON.parse(own.stdout).text).toBe(JSON.parse(raw.stdout).text);
+  expect(JSON.parse(chatml.stdout).text).toBe(JSON.parse(plain.stdout).text);
+  const missing = await generate('hello', '--chat-template', join(home.folder, 'none.jinja'));
+  expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/--chat-template.*none\.jinja/s) });
+});
+
 test('what cannot be is refused before a model is loaded', async () => {
   const foreign = join(home.folder, 'no.gguf');
   writeFileSync(foreign, 'no vector');

@@ -322,6 +322,16 @@ describe('round trips', () => {
     expect(short.metadata.get('last')).toEqual({ type: 'i8', value: -1 });
   });
 
+  test('a vocabulary as large as those of real models', async () => {
+    const items = Array.from({ length: 2 ** 18 }, (_, i) => `token ${i}`);
+    await writeGguf({
+      path,
+      metadata: [['tokenizer.ggml.tokens', { type: 'array', of: 'string', items }]],
+    });
+    const read = (await readGguf(path)).metadata.get('tokenizer.ggml.tokens');
+    expect(read).toEqual({ type: 'array', of: 'string', items });
+  });
+
   test('keys are asked for by kind', async () => {
     const metadata: [string, GgufValue][] = [
       ['s', { type: 'string', value: 'x' }],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { renderChat, type ChatMessage } from '../../src/model/template.ts';
+import { CHATML, renderChat, type ChatMessage } from '../../src/model/template.ts';
 
 /** The template text of the default model's file. */
 const smollm2 =
@@ -102,12 +102,10 @@ test('turns out of order are a clear error, also behind a system message', () =>
   expect(() => renderChat(refusing, [system, hi, hi])).toThrow(expect.objectContaining(refusal));
 });
 
-test('no template is an error unless ChatML is asked for', () => {
+test('no template is an error; ChatML is one that may be given', () => {
   for (const none of [undefined, '', ' \n']) {
     expect(() => renderChat(none, [hi])).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
-    expect(renderChat(none, [hi], { fallback: 'chatml' }).prompt).toBe(
-      '<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n',
-    );
+    expect(renderChat(CHATML, [hi]).prompt).toBe('<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n');
   }
 });
 

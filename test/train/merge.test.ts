@@ -74,6 +74,7 @@ test('what the adapter does not change is the same byte for byte, metadata too',
   await mergeAdapter(base, adapter, out, {
     threads: 1,
     provenance: { data: 'a.jsonl' },
+    chatTemplate: 'a template',
     onProgress: ({ done, total }) => seen.push(done / total!),
   });
   const [before, after] = [await readGguf(base), await readGguf(out)];
@@ -82,7 +83,9 @@ test('what the adapter does not change is the same byte for byte, metadata too',
     const [old, made] = [await readTensorBytes(before, name), await readTensorBytes(after, name)];
     expect(Buffer.from(old).equals(made), name).toBe(!/(attn_v|ffn_down)\.weight$/.test(name));
   }
-  for (const [key, value] of before.metadata) expect(after.metadata.get(key), key).toEqual(value);
+  for (const [key, value] of before.metadata)
+    if (key !== 'tokenizer.chat_template') expect(after.metadata.get(key), key).toEqual(value);
+  expect(after.metadata.get('tokenizer.chat_template')).toEqual({ type: 'string', value: 'a template' });
   expect(after.metadata.get('persona.merge.0.base')).toEqual({ type: 'string', value: 'base.gguf' });
   expect(after.metadata.get('persona.merge.0.provenance.data')).toEqual({ type: 'string', value: 'a.jsonl' });
   expect(seen.at(-1)).toBe(1);

@@ -1,10 +1,12 @@
 /** The options by which a verb opens a model, and the opening itself, told to people as it goes on. */
 
-import { type Command, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ChatModel, openChatModel, type OpenChatModelOptions } from '../../model/chat-model.ts';
 import type { LoraFile } from '../../engine/request.ts';
 import type { Progress as Report } from '../../model/progress.ts';
 import { parseLora } from '../../model/lora-file.ts';
+import { CHATML } from '../../model/template.ts';
 import { integer, repeated } from './options.ts';
 import type { Progress } from './progress.ts';
 import type { Session } from './run.ts';
@@ -18,6 +20,7 @@ export interface ModelOptions {
   cacheType?: 'f16' | 'f32';
   offline?: true;
   lora?: LoraFile[];
+  chatTemplate?: string;
 }
 
 const GROUP = 'Model:';
@@ -42,10 +45,26 @@ export function addEngineOptions(command: Command): Command {
       '--lora <file>',
       'a LoRA adapter over the model, FILE or FILE:SCALE; may be repeated',
     ).argParser(repeated(parseLora)),
+    chatTemplateOption(),
     new Option('--offline', 'use only models that are here'),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));
   return command;
+}
+
+/** `chatml`, or a Jinja file: for base models, which bring no template, and files with a wrong one. */
+export function chatTemplateOption(): Option {
+  return new Option(
+    '--chat-template <file>',
+    "how turns are written: a Jinja file, or chatml (default: the model's own)",
+  ).argParser((path) => {
+    if (path === 'chatml') return CHATML;
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new InvalidArgumentError(`It cannot be read: ${(error as Error).message}`);
+    }
+  });
 }
 
 /** Shorter work is over before a line about it could be read. */
@@ -60,7 +79,7 @@ export async function openModel(
   options: ModelOptions,
   defaults: Pick<OpenChatModelOptions, 'parallel' | 'context'> = {},
 ): Promise<ChatModel> {
-  const { model, threads, gpuLayers, cacheType, offline, lora } = options;
+  const { model, threads, gpuLayers, cacheType, offline, lora, chatTemplate } = options;
   const steps = stepsOf(session);
   try {
     return await openChatModel({
@@ -72,6 +91,7 @@ export async function openModel(
       cacheType,
       offline,
       loras: lora,
+      chatTemplate,
       signal: session.signal,
       onNote: (note) => session.human(note),
       onProgress: steps.report,

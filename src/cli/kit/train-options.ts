@@ -13,6 +13,7 @@ import type { TrainOptions } from '../../train/train.ts';
 import { loadTrait } from '../../trait/load.ts';
 import { addJudgeOption, type JudgeOptions } from './judge-options.ts';
 import { badLimit, integer, number, numbers, repeated, seed, someOf } from './options.ts';
+import { chatTemplateOption } from './model-options.ts';
 import type { Session } from './run.ts';
 
 export interface TrainVerbOptions extends JudgeOptions {
@@ -50,6 +51,7 @@ export interface TrainVerbOptions extends JudgeOptions {
   threads?: number;
   gpu?: true;
   offline?: true;
+  chatTemplate?: string;
   scores: boolean;
   capability: boolean;
   questions: number;
@@ -125,7 +127,8 @@ export function addTrainOptions(command: Command): void {
     .option('--run <folder>', 'where the run goes, and where a killed one goes on (default: runs/DATA-train)')
     .option('--threads <n>', 'CPU threads (default: the physical cores)', integer({ min: 1 }))
     .option('--gpu', 'train on the GPU')
-    .option('--offline', 'use only models that are here');
+    .option('--offline', 'use only models that are here')
+    .addOption(chatTemplateOption());
   const recipe = [
     new Option('--rank <n>', 'of the factors').argParser(integer({ min: 1, max: 1024 })),
     new Option('--alpha <n>', 'scale: alpha / √rank').argParser(number({ min: 0 })),
@@ -221,6 +224,7 @@ export async function trainOptionsOf(
       model: options.model,
       threads: options.threads,
       offline: options.offline,
+      chatTemplate: options.chatTemplate,
       signal: session.signal,
       onNote: (text) => session.human(text),
       onProgress,

@@ -1,11 +1,13 @@
 /** A training run for people: what is about to be done, what is watched, and what came of it. */
 
+import { CHATML } from '../../model/template.ts';
 import type { CanaryReading } from '../../train/job.ts';
 import type { TrainEvent, TrainLook, TrainPlan, TrainResult, WatchedShift } from '../../train/train.ts';
 import type { ArmScores } from '../../train/arms.ts';
 import { evaluationText } from './evaluation-text.ts';
 import { table } from './table.ts';
 import { bytes, count } from './text.ts';
+import type { TrainVerbOptions } from './train-options.ts';
 
 export function planText({ recipe, steps, model, counts, applied, notes }: TrainPlan): string {
   const { rows, held, cut, tooLong, tokens, learnt } = counts;
@@ -39,14 +41,14 @@ export function canaryText(readings: readonly CanaryReading[]): string {
   return `canary: the edits of ${layers === 1 ? 'one layer' : `${layers} layers`} reach the model (${(Math.max(...off) * 100).toFixed(2)} % off at most)`;
 }
 
-/** One line: each watched direction, from what it was to what it is. */
-export function lookText({ step, shifts, heldLoss }: TrainLook): string {
+/** One line: each watched direction, from what it was to what it is. @returns undefined where nothing was looked at */
+export function lookText({ step, shifts, heldLoss }: TrainLook): string | undefined {
   const parts = byName(shifts).map(
     ([name, sets]) =>
       `${name} ${sets.map(({ prompts, now, shift, sd }, i) => `${i > 0 ? `${prompts} ` : ''}${round(now)} (${signed(shift / sd)} sd)`).join(', ')}`,
   );
   const held = heldLoss === undefined ? [] : [`held-out loss ${heldLoss.toFixed(3)}`];
-  return `step ${step}: ${[...parts, ...held].join(' · ') || 'nothing is watched'}`;
+  return parts.length + held.length > 0 ? `step ${step}: ${[...parts, ...held].join(' · ')}` : undefined;
 }
 
 function byName(shifts: readonly WatchedShift[]): [string, WatchedShift[]][] {
@@ -62,7 +64,11 @@ export function trainedText(
     failed,
     page,
     scores,
-  }: {
+    model,
+    chatTemplate,
+    peft,
+    merge,
+  }: Pick<TrainVerbOptions, 'model' | 'chatTemplate' | 'peft' | 'merge'> & {
     output: string;
     folder: string;
     failed: string | undefined;
@@ -79,21 +85,28 @@ export function trainedText(
     `${signed(interval.low)} … ${signed(interval.high)}`,
     signed(shift / sd),
   ]);
+  const template = chatTemplate === CHATML ? 'chatml' : 'FILE';
+  const modelOptions =
+    (model === undefined ? '' : ` -m ${model}`) +
+    (chatTemplate === undefined ? '' : ` --chat-template ${template}`);
   return [
     ...(rows.length > 0
       ? [table(['watched', 'prompts', 'before', 'now', 'shift', '95 %', 'in sd'], rows), '']
       : []),
     `loss ${loss.toFixed(3)} over the last steps${last?.heldLoss === undefined ? '' : `, ${last.heldLoss.toFixed(3)} on what was held out`}`,
     ...(scores ? ['', scoresText(scores), ''] : []),
-    `memory: ${bytes(passBytes)} for a pass, ${bytes(residentBytes)} in all`,
+    // a run that had nothing left to do made no pass
+    ...(passBytes > 0 ? [`memory: ${bytes(passBytes)} for a pass, ${bytes(residentBytes)} in all`] : []),
     ...(failed === undefined ? [] : [`stopped after step ${step} of ${steps}: ${failed}`]),
     ...(stopped === 'signal'
       ? [`stopped after step ${step} of ${steps}; run the same command to go on`]
       : []),
     `adapter: ${output}`,
+    ...(peft === undefined ? [] : [`for PEFT: ${peft}`]),
+    ...(merge === undefined || stopped === 'signal' ? [] : [`merged: ${merge}`]),
     `run: ${folder}`,
     `page: ${page}`,
-    ...(stopped === undefined ? [`use it: persona chat --lora ${output}`] : []),
+    ...(stopped === undefined ? [`use it: persona chat${modelOptions} --lora ${output}`] : []),
   ].join('\n');
 }
 
