@@ -35,7 +35,7 @@ export interface RenderedChat {
 }
 
 /** Turns between `<|im_start|>` and `<|im_end|>`, for models that bring no template. */
-export const CHATML =
+export const CHATML: string =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}" +
   "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
