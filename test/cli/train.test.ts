@@ -79,7 +79,7 @@ test('data push the trait down; it is watched, scored, written, and used', async
   expect(stderr).toContain('planted: 9 rows, ');
   expect(stderr).toMatch(/^step 0: planted -?\d.* \(\+0 sd\)/m);
   expect(stdout).toMatch(/^planted at 2 +evaluation questions +\S+ +\S+ +−/m);
-  expect(stdout).toMatch(/^use it: persona chat --lora runs\/data-train\/adapter\.gguf$/m);
+  expect(stdout).toMatch(/^use it: persona chat -m planted\.gguf --lora runs\/data-train\/adapter\.gguf$/m);
   const lines = readFileSync(at('runs/data-train/train.jsonl'), 'utf8').trimEnd().split('\n');
   const steps = lines.map((line) => JSON.parse(line) as { kind: string; loss: number }).filter(({ kind }) => kind === 'step'); // prettier-ignore
   expect(steps).toHaveLength(12);
