@@ -164,7 +164,7 @@ async function verb(
       gpuLayers,
       cacheType,
       offline,
-      chatTemplate,
+      chatTemplate: chatTemplate?.text,
       signal: session.signal,
       onNote: (note) => session.human(note),
       onProgress: steps.report,

@@ -96,7 +96,7 @@ async function verb(
   if (options.merge !== undefined && result.stopped !== 'signal')
     await mergeAdapter(result.plan.model.path, result.adapter, options.merge, {
       provenance: provenanceOf(result),
-      chatTemplate: options.chatTemplate,
+      chatTemplate: options.chatTemplate?.text,
       onProgress: steps.report,
       signal: session.signal,
     });

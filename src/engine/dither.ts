@@ -33,8 +33,10 @@ export function dither(type: number, weights: Float32Array, sums: Float32Array, 
   const chance = random(seed);
   const float = FLOATS[type];
   const shared = float ? 1 : (SHARED[type] ?? USUAL_SHARED);
+  const group = new Float32Array(shared);
   for (let from = 0; from < sums.length; from += shared) {
-    const step = float ? floatStep(weights[from]!, float) : smallestGap(weights.slice(from, from + shared));
+    group.set(weights.subarray(from, from + shared));
+    const step = float ? floatStep(weights[from]!, float) : smallestGap(group);
     if (step === undefined) continue; // all alike: nothing tells the step
     for (let i = from; i < from + shared; i++) {
       const steps = (sums[i]! - weights[i]!) / step;
@@ -48,7 +50,7 @@ function floatStep(weight: number, { fraction, least }: { fraction: number; leas
   return Math.max(2 ** (exponent - fraction), least);
 }
 
-/** The step of values on an even grid, or a few of them where no two are neighbours. */
+/** The step of values on an even grid, or a few of them where no two are neighbours. Sorts the values. */
 function smallestGap(values: Float32Array): number | undefined {
   values.sort();
   let least = Infinity;

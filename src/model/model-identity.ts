@@ -31,12 +31,12 @@ export interface ModelIdentity {
  */
 export async function readIdentity(
   model: string | undefined,
-  options: ResolveOptions & IdentityOptions = {},
+  options: ResolveOptions & IdentityOptions & { chatTemplate?: string | undefined } = {},
 ): Promise<ModelIdentity> {
   const { path, name } = await resolveModel(model, options);
   const file = await readGguf(path, { skipArraysOver: 0 });
   const architecture = ggufString(file, 'general.architecture') ?? 'unknown';
-  const template = ggufString(file, 'tokenizer.chat_template');
+  const template = options.chatTemplate ?? ggufString(file, 'tokenizer.chat_template');
   const [layers, width] = [`${architecture}.block_count`, `${architecture}.embedding_length`].map((key) => {
     const value = ggufNumber(file, key);
     if (value !== undefined && Number.isInteger(value) && value > 0) return value;

@@ -18,6 +18,17 @@ test.each(TINY_ARCHITECTURES)('%s: the same as of the opened model', async (arch
   expect(await readIdentity(path, { home: home.path })).toEqual(model.identity);
 });
 
+test('a template that was given counts, not the own one', async () => {
+  await using home = await temporaryHome();
+  const path = join(home.path, 'tiny.gguf');
+  await writeTinyModel({ path, architecture: 'llama' });
+  const options = { home: home.path, chatTemplate: '{{ messages }}' };
+  await using model = await openChatModel({ ...options, model: path, threads: 1, parallel: 1 });
+  const identity = await readIdentity(path, options);
+  expect(identity).toEqual(model.identity);
+  expect(identity.templateSha256).not.toBe((await readIdentity(path, { home: home.path })).templateSha256);
+});
+
 test('a file that is no model says so', async () => {
   await using home = await temporaryHome();
   const path = join(home.path, 'vector.gguf');

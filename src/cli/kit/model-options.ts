@@ -20,7 +20,15 @@ export interface ModelOptions {
   cacheType?: 'f16' | 'f32';
   offline?: true;
   lora?: LoraFile[];
-  chatTemplate?: string;
+  chatTemplate?: GivenTemplate;
+}
+
+/** How turns are written, as the user gave it. */
+export interface GivenTemplate {
+  /** `chatml`, or the path of a file */
+  name: string;
+  /** Jinja */
+  text: string;
 }
 
 const GROUP = 'Model:';
@@ -57,10 +65,10 @@ export function chatTemplateOption(): Option {
   return new Option(
     '--chat-template <file>',
     "how turns are written: a Jinja file, or chatml (default: the model's own)",
-  ).argParser((path) => {
-    if (path === 'chatml') return CHATML;
+  ).argParser((name): GivenTemplate => {
+    if (name === 'chatml') return { name, text: CHATML };
     try {
-      return readFileSync(path, 'utf8');
+      return { name, text: readFileSync(name, 'utf8') };
     } catch (error) {
       throw new InvalidArgumentError(`It cannot be read: ${(error as Error).message}`);
     }
@@ -91,7 +99,7 @@ export async function openModel(
       cacheType,
       offline,
       loras: lora,
-      chatTemplate,
+      chatTemplate: chatTemplate?.text,
       signal: session.signal,
       onNote: (note) => session.human(note),
       onProgress: steps.report,

@@ -13,7 +13,7 @@ import type { TrainOptions } from '../../train/train.ts';
 import { loadTrait } from '../../trait/load.ts';
 import { addJudgeOption, type JudgeOptions } from './judge-options.ts';
 import { badLimit, integer, number, numbers, repeated, seed, someOf } from './options.ts';
-import { chatTemplateOption } from './model-options.ts';
+import { chatTemplateOption, type GivenTemplate } from './model-options.ts';
 import type { Session } from './run.ts';
 
 export interface TrainVerbOptions extends JudgeOptions {
@@ -51,7 +51,7 @@ export interface TrainVerbOptions extends JudgeOptions {
   threads?: number;
   gpu?: true;
   offline?: true;
-  chatTemplate?: string;
+  chatTemplate?: GivenTemplate;
   scores: boolean;
   capability: boolean;
   questions: number;
@@ -224,7 +224,7 @@ export async function trainOptionsOf(
       model: options.model,
       threads: options.threads,
       offline: options.offline,
-      chatTemplate: options.chatTemplate,
+      chatTemplate: options.chatTemplate?.text,
       signal: session.signal,
       onNote: (text) => session.human(text),
       onProgress,

@@ -1,6 +1,5 @@
 /** A training run for people: what is about to be done, what is watched, and what came of it. */
 
-import { CHATML } from '../../model/template.ts';
 import type { CanaryReading } from '../../train/job.ts';
 import type { TrainEvent, TrainLook, TrainPlan, TrainResult, WatchedShift } from '../../train/train.ts';
 import type { ArmScores } from '../../train/arms.ts';
@@ -57,7 +56,7 @@ function byName(shifts: readonly WatchedShift[]): [string, WatchedShift[]][] {
 }
 
 export function trainedText(
-  { last, loss, step, steps, stopped, passBytes, residentBytes }: TrainResult,
+  { plan, last, loss, step, steps, stopped, passBytes, residentBytes }: TrainResult,
   {
     output,
     folder,
@@ -85,15 +84,15 @@ export function trainedText(
     `${signed(interval.low)} … ${signed(interval.high)}`,
     signed(shift / sd),
   ]);
-  const template = chatTemplate === CHATML ? 'chatml' : 'FILE';
+  const steered = plan.applied.length > 0;
   const modelOptions =
     (model === undefined ? '' : ` -m ${model}`) +
-    (chatTemplate === undefined ? '' : ` --chat-template ${template}`);
+    (chatTemplate === undefined ? '' : ` --chat-template ${chatTemplate.name}`);
   return [
     ...(rows.length > 0
       ? [table(['watched', 'prompts', 'before', 'now', 'shift', '95 %', 'in sd'], rows), '']
       : []),
-    `loss ${loss.toFixed(3)} over the last steps${last?.heldLoss === undefined ? '' : `, ${last.heldLoss.toFixed(3)} on what was held out`}`,
+    `loss ${loss.toFixed(3)} over the last steps${steered ? ' (steered)' : ''}${last?.heldLoss === undefined ? '' : `, ${last.heldLoss.toFixed(3)} on what was held out${steered ? ' (unsteered)' : ''}`}`,
     ...(scores ? ['', scoresText(scores), ''] : []),
     // a run that had nothing left to do made no pass
     ...(passBytes > 0 ? [`memory: ${bytes(passBytes)} for a pass, ${bytes(residentBytes)} in all`] : []),

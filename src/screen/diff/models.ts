@@ -17,6 +17,8 @@ import { isFile } from '../../vector/find.ts';
 
 export interface SideOptions extends ResolveOptions {
   signal?: AbortSignal | undefined;
+  /** of both sides, in place of their own */
+  chatTemplate?: string | undefined;
 }
 
 /** A model as it will be opened. */

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import type { Edit } from '../../engine/request.ts';
 import { PersonaError } from '../../errors.ts';
 import type { ModelIdentity, OpenChatModelOptions } from '../../model/chat-model.ts';
-import { templateHash } from '../../model/model-identity.ts';
 import type { Watch, WatchSpec } from '../../monitor/watch.ts';
 import type { AppliedSteering } from '../../steer/resolve.ts';
 import type { SteerSpec } from '../../steer/spec.ts';
@@ -98,7 +97,6 @@ export async function planDiff(given: string, tuned: readonly string[], options:
   await openRunFolder(options.run, {
     what: 'diff',
     base: base.identity,
-    ...(engine.chatTemplate && { template: templateHash(engine.chatTemplate) }),
     prompts: { count: prompts.length, sha256: sha256(JSON.stringify(prompts)) },
     layers,
     ...(options.answers && { answers: options.answers }),
