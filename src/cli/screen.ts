@@ -17,7 +17,6 @@ import { type Method, METHODS } from '../screen/measure.ts';
 import { type DataFile, dataFile, dataFiles, STDIN } from '../screen/read/files.ts';
 import type { HubDataOptions } from '../screen/read/hub-data.ts';
 import { countRecords } from '../screen/read/records.ts';
-import type { ScreenResult } from '../screen/result.ts';
 import { runScreening } from '../screen/run.ts';
 import type { BadLimit } from '../screen/samples.ts';
 import { USUAL_MAX_TOKENS, USUAL_SAMPLE } from '../screen/screen-set.ts';
@@ -35,7 +34,7 @@ import { addModelOptions, type ModelOptions, openModel, stepsOf } from './kit/mo
 import { badLimit, integer, repeated, seed } from './kit/options.ts';
 import type { Progress } from './kit/progress.ts';
 import { GATE_NOT_MET, run, type Session } from './kit/run.ts';
-import { screenText } from './kit/screen-text.ts';
+import { screenJson, screenText } from './kit/screen-text.ts';
 import { count } from './kit/text.ts';
 
 interface Options extends ModelOptions {
@@ -242,7 +241,7 @@ async function screenFiles(
   const ends = await readEnds(model, watches, result, session.signal);
   await writeScreenPage(report, { model: model.identity, method, result, ends, gates: found });
   session.human(`the page: ${report}`);
-  session.result(documentOf(result, found, bad), screenText(result, found, bad));
+  session.result(screenJson(result, found, bad), screenText(result, found, bad));
   return found.every(({ passed }) => passed) ? undefined : GATE_NOT_MET;
 }
 
@@ -382,26 +381,5 @@ function barsOf(session: Session): {
       bar.update(done);
     },
     end: () => bar?.done(),
-  };
-}
-
-/** The result without whole samples, which are in the output. */
-function documentOf(result: ScreenResult, found: ReturnType<typeof verdicts>, bad: number): object {
-  const end = ({ sample, difference }: ScreenResult['traits'][number]['top'][number]): object => ({
-    file: sample.record.file,
-    row: sample.record.row,
-    turn: sample.turn,
-    difference,
-  });
-  return {
-    ...result,
-    bad,
-    traits: result.traits.map((trait) => ({
-      ...trait,
-      histogram: undefined, // of the page
-      top: trait.top.map(end),
-      bottom: trait.bottom.map(end),
-    })),
-    gates: found.map(({ gate, ...verdict }) => ({ gate: gate.text, ...verdict })),
   };
 }

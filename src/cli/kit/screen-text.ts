@@ -1,4 +1,4 @@
-/** A screening for people: a table a trait, its sets ranked by how far they go, and what came of thresholds and gates. */
+/** A screening told: a table a trait, its sets ranked by how far they go, what came of thresholds and gates; and as JSON. */
 
 import type { Group } from '../../screen/groups.ts';
 import type { ScreenResult, TraitResult } from '../../screen/result.ts';
@@ -67,4 +67,25 @@ function groupsText(title: string, groups: readonly Group[], traits: readonly Tr
 
 function short(value: number): string {
   return Number.isNaN(value) ? '–' : value.toFixed(2);
+}
+
+/** The result without whole samples, which are in the output. */
+export function screenJson(result: ScreenResult, found: readonly Verdict[], bad: number): object {
+  const end = ({ sample, difference }: TraitResult['top'][number]): object => ({
+    file: sample.record.file,
+    row: sample.record.row,
+    turn: sample.turn,
+    difference,
+  });
+  return {
+    ...result,
+    bad,
+    traits: result.traits.map((trait) => ({
+      ...trait,
+      histogram: undefined, // of the page
+      top: trait.top.map(end),
+      bottom: trait.bottom.map(end),
+    })),
+    gates: found.map(({ gate, ...verdict }) => ({ gate: gate.text, ...verdict })),
+  };
 }
