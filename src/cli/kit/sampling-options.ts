@@ -43,9 +43,7 @@ export function addSamplingOptions(command: Command): Command {
       '--seed <n>',
       'the same seed gives the same answer (default: another one each time)',
     ).argParser(seed),
-    new Option('--stop <text>', 'end before this text; may be repeated')
-      .argParser(repeated(String))
-      .default([]),
+    new Option('--stop <text>', 'end before this text; may be repeated').argParser(repeated(String)),
     new Option('--ignore-eos', 'do not end where the model would'),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));

@@ -16,7 +16,7 @@ import { harmless } from '../kit/text.ts';
 interface CombineOptions {
   output: string;
   onto?: string;
-  away: string[];
+  away?: string[];
   orthogonalise?: true;
   mean?: true;
   incremental?: true;
@@ -33,7 +33,7 @@ export function registerCombine(vectors: Command): void {
     .option('--orthogonalise', 'each item without what the ones before it hold')
     .option('--mean', 'the mean instead of the sum')
     .option('--onto <vector>', 'keep only the part along this one')
-    .option('--away <vector>', 'take away what this one holds; may be repeated', repeated(String), [])
+    .option('--away <vector>', 'take away what this one holds; may be repeated', repeated(String))
     .option('--incremental', 'from layer to layer, to be added at all layers at once')
     .option(
       '--normalise [how]',
@@ -62,7 +62,7 @@ async function combined(session: Session, items: readonly string[], options: Com
     orthogonalise: options.orthogonalise ?? false,
     mean: options.mean ?? false,
     onto: options.onto === undefined ? undefined : await named(options.onto),
-    away: await Promise.all(options.away.map(named)),
+    away: await Promise.all((options.away ?? []).map(named)),
     incremental: options.incremental ?? false,
     lengths: options.normalise === undefined ? undefined : await lengthsOf(options.normalise),
     trait: options.trait,
