@@ -40,6 +40,7 @@ const prototypes = {
   ggml_validate_row_data: 'bool ggml_validate_row_data(int type, void *data, size_t bytes)',
 
   ggml_mul_mat: 'void *ggml_mul_mat(void *ctx, void *a, void *b)',
+  ggml_out_prod: 'void *ggml_out_prod(void *ctx, void *a, void *b)',
   ggml_add: 'void *ggml_add(void *ctx, void *a, void *b)',
   ggml_add_inplace: 'void *ggml_add_inplace(void *ctx, void *a, void *b)',
   ggml_sub: 'void *ggml_sub(void *ctx, void *a, void *b)',

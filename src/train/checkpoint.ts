@@ -13,6 +13,9 @@ export interface CheckpointState {
   moments: Moments[];
 }
 
+/** How the factors lie in a checkpoint: 2 since B lies transposed. Part of a run's key. */
+export const LAYOUT = 2;
+
 /** @param key what the run is: another recipe, data or model is never gone on with */
 export async function writeCheckpoint(path: string, key: string, state: CheckpointState): Promise<void> {
   const tensors = state.values.flatMap((value, i) => {

@@ -20,6 +20,7 @@ import { openRunFolder } from '../vector/run-folder.ts';
 import type { PersonaVector } from '../vector/vector.ts';
 import { architectureOf, weightsOf } from './architecture.ts';
 import { stepCount } from './batches.ts';
+import { LAYOUT } from './checkpoint.ts';
 import { readTrainingData, type TrainingSample } from './data.ts';
 import { trainingEdits } from './edits.ts';
 import type { Job } from './job.ts';
@@ -156,7 +157,7 @@ export async function planTraining(options: TrainOptions): Promise<TrainPlan> {
       watchEvery,
       saveEvery,
       folder: options.run,
-      key: sha256(described),
+      key: sha256({ ...described, layout: LAYOUT }),
       threads: engine.threads ?? defaultThreads(),
       device: options.device ?? 'cpu',
     },

@@ -5,6 +5,14 @@ import { factorPlaces } from '../engine/training/factors.ts';
 import type { Adapter, AdapterFactors } from './adapter.ts';
 import type { Recipe } from './recipe.ts';
 
+/** (rows × columns) → (columns × rows), row by row */
+function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c]!;
+  return out;
+}
+
 /** @param values the factors' tensors in their fixed order */
 export function adapterOf(
   architecture: Architecture,
@@ -23,7 +31,7 @@ export function adapterOf(
       );
     } else {
       const name = `blk.${place.block}.${place.target}`;
-      factors.set(name, { a: a.get(name)!, b: value });
+      factors.set(name, { a: a.get(name)!, b: transposed(value, rank, place.outputs) });
     }
   });
   return {

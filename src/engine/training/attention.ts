@@ -70,11 +70,9 @@ export function attend(
   /** [headWidth, length, count] → [headWidth, count, length], of all together */
   const packed = (parts: readonly Tensor[], count: number): Tensor =>
     g.shape2(joined(g, parts.map(g.swapped)), headWidth * count, tokens);
-  /** the first `end` keys of [headWidth, length, kvHeads], and of the same transposed */
+  /** the first `end` keys of [headWidth, length, kvHeads] */
   const first = (a: Tensor, { length }: Segment, end: number): Tensor =>
     g.part3(a, [headWidth, end, kvHeads], [headWidth, headWidth * length], 0);
-  const firstAcross = (a: Tensor, { length }: Segment, end: number): Tensor =>
-    g.part3(a, [end, headWidth, kvHeads], [length, headWidth * length], 0);
 
   const weightsOf = (keys: Tensor, segment: Segment, portion: Portion): { q: Tensor; p: Tensor } => {
     const { from, end } = portion;
@@ -88,10 +86,10 @@ export function attend(
 
   const whole = segments.map((segment) => {
     const keys = headsOf(key, kvHeads, segment);
-    const across = g.transposed(headsOf(value, kvHeads, segment)); // [length, headWidth, kvHeads]
+    const values = headsOf(value, kvHeads, segment);
     const portions = portionsIn(segment).map((portion) => {
       const { p } = weightsOf(keys, segment, portion);
-      const out = g.multiply(firstAcross(across, segment, portion.end), perKey(p, portion));
+      const out = g.outer(first(values, segment, portion.end), g.across(perKey(p, portion)));
       return { portion, out: perHead(out, portion) };
     });
     return { segment, portions };
@@ -108,7 +106,6 @@ export function attend(
     for (const { segment, portions } of whole) {
       const keys = headsOf(key, kvHeads, segment);
       const values = headsOf(value, kvHeads, segment);
-      const keysAcross = g.transposed(keys);
       const parts: Tensor[] = [];
       let sums: { key: Tensor; value: Tensor } | undefined;
       // the last portion sees all keys: what the others give to theirs is added to it
@@ -118,9 +115,9 @@ export function attend(
         const dOut = queriesOf(dAll, segment, portion);
         const dp = g.shape3(g.multiply(first(values, segment, end), dOut), end, end - from, heads);
         const ds = perKey(g.softmaxBack(dp, p, attentionScale), portion);
-        const dKey = g.multiply(g.transposed(q), g.transposed(ds));
-        const dValue = g.multiply(g.transposed(dOut), g.transposed(perKey(p, portion)));
-        parts.unshift(perHead(g.multiply(firstAcross(keysAcross, segment, end), ds), portion));
+        const dKey = g.outer(q, ds);
+        const dValue = g.outer(dOut, perKey(p, portion));
+        parts.unshift(perHead(g.outer(first(keys, segment, end), g.across(ds)), portion));
         // In this order, whatever is asked for: were nothing to read p after softmaxBack, ggml would have that write
         // its result over p while it still reads it. And so a portion's p is gone before the next one's is made.
         for (const made of [ds, parts[0]!, dKey, dValue]) g.expand(made);

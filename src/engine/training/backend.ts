@@ -30,6 +30,7 @@ export interface BackendOptions {
 export class TrainingBackend implements Disposable {
   readonly ggml: Ggml;
   readonly handle: BackendHandle;
+  readonly device: 'cpu' | 'gpu';
   readonly #pace: Pace;
 
   /** @throws PersonaError UNSUPPORTED where there is no such device */
@@ -37,6 +38,7 @@ export class TrainingBackend implements Disposable {
     this.ggml = openGgml((text, level) => {
       if (level >= 3) process.stderr.write(text); // warnings and errors
     });
+    this.device = device;
     this.handle = this.ggml.ggml_backend_dev_init(deviceOf(this.ggml.native, device), null);
     if (!this.handle) throw new PersonaError('ENGINE_FAILED', `the ${device} cannot be opened for training`);
     if (device === 'cpu') this.ggml.setThreads(this.handle, threads);

@@ -1,7 +1,7 @@
 /**
  * LoRA factors (Hu et al., arXiv 2106.09685): beside a frozen matrix W a product of two thin ones, W x + s·B A x. Here
  * with their gradients, in the device's memory. Matrices that read the same input (query, key and value; gate and up)
- * have their A in one tensor, rank by rank, so that the input is multiplied once.
+ * have their A in one tensor, rank by rank, so that the input is multiplied once. B lies transposed: long rows.
  */
 
 import type { Buffer, Context, Tensor } from '../ggml.ts';
@@ -27,7 +27,7 @@ export type FactorPlace = { block: number; group: number; inputs: number; output
   | { kind: 'b'; target: Target }
 );
 
-/** The factors' tensors in the order in which they are kept everywhere. Shapes [inputs, outputs]. */
+/** The factors' tensors in the order in which they are kept everywhere: A [inputs, outputs], B [outputs, inputs]. */
 export function factorPlaces(architecture: Architecture, { rank, targets }: FactorsOptions): FactorPlace[] {
   return Array.from({ length: architecture.layers }, (_, block) =>
     GROUPS.flatMap((all, group): FactorPlace[] => {
@@ -61,7 +61,7 @@ export interface GroupFactors {
   targets: Target[];
   /** [inputs, targets × rank] */
   a: FactorTensor;
-  /** by target, [rank, outputs] */
+  /** by target, [outputs, rank] */
   b: Map<Target, FactorTensor>;
 }
 
@@ -91,7 +91,8 @@ export class Factors implements Disposable {
     this.blocks = Array.from({ length: architecture.layers }, () => GROUPS.map(() => undefined));
     for (const place of places) {
       const { inputs, outputs } = place;
-      const tensor = (): Tensor => ggml.ggml_new_tensor_2d(this.#ctx, TYPE.f32, inputs, outputs);
+      const [ne0, ne1] = place.kind === 'a' ? [inputs, outputs] : [outputs, inputs];
+      const tensor = (): Tensor => ggml.ggml_new_tensor_2d(this.#ctx, TYPE.f32, ne0, ne1);
       const made = { length: inputs * outputs, value: tensor(), gradient: tensor() };
       this.all.push(made);
       const block = this.blocks[place.block]!;

@@ -64,6 +64,16 @@ export class TrainingGraph implements Disposable {
 
   /** Σ over ne0: a [k, m] × b [k, n] → [m, n]; batched over ne2 */
   multiply = (a: Tensor, b: Tensor): Tensor => this.#ggml.ggml_mul_mat(this.#ctx, a, b);
+  /**
+   * Σ over ne1: a [m, k] × b [n, k] → [m, n]; batched over ne2. On the CPU without a copy of either, and fast where m
+   * is the long side; b may be `across` something. Kernels of GPUs are for `multiply`, so there both are turned.
+   */
+  outer = (a: Tensor, b: Tensor): Tensor =>
+    this.#backend.device === 'cpu'
+      ? this.#ggml.ggml_out_prod(this.#ctx, a, b)
+      : this.multiply(this.transposed(a), this.transposed(b));
+  /** [m, n] → [n, m], seen so without a copy: for the right side of `outer` */
+  across = (a: Tensor): Tensor => this.#ggml.ggml_transpose(this.#ctx, a);
   add = (a: Tensor, b: Tensor): Tensor => this.#ggml.ggml_add(this.#ctx, a, b);
   /** a += b, where a stays */
   addTo = (a: Tensor, b: Tensor): void => this.expand(this.#ggml.ggml_add_inplace(this.#ctx, a, b));

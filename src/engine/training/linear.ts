@@ -1,8 +1,8 @@
 /**
  * Matrices of a block that read the same input, with their LoRA factors: y = W x + s·B A x.
  *
- * Back: dx = Wᵀ dy + s·Aᵀ Bᵀ dy, dA = s·(Bᵀ dy) xᵀ, dB = dy (s·A x)ᵀ. All are products along the fastest side, so the
- * sums over tokens need x, A x and dy transposed.
+ * Back: dx = Wᵀ dy + s·Aᵀ Bᵀ dy, dA = s·(Bᵀ dy) xᵀ, dB = dy (s·A x)ᵀ. The sums over tokens are outer products, so what is
+ * turned for the others are the factors, never anything as long as the tokens: that took a sixth of a step.
  */
 
 import type { Tensor } from '../ggml.ts';
@@ -46,37 +46,40 @@ export function project(
   // s·A x, [thin, tokens]: the factors' scale is applied where there are fewest numbers
   const inner = factors ? g.scale(g.multiply(factors.a.value, dropped(x)), scale) : undefined;
 
+  /** of one target, [rank, tokens] */
+  const thinPart = (a: Tensor, place: number): Tensor => g.part2(a, rank, tokens, thin, place * rank);
+
   const outs = group.map((target) => {
     const { forward, bias } = weights.matrices[target];
     let y = g.multiply(forward, x);
     const place = factors?.targets.indexOf(target) ?? -1;
     if (place >= 0) {
-      const z = g.part2(inner!, rank, tokens, thin, place * rank);
-      y = g.add(y, g.multiply(factors!.b.get(target)!.value, z));
+      // the fast kernels want the right side in one piece
+      const z = g.contiguous(thinPart(inner!, place));
+      y = g.add(y, g.multiply(g.transposed(factors!.b.get(target)!.value), z));
     }
     return bias ? g.add(y, bias) : y;
   });
 
   const back = (gradients: readonly Tensor[], input: Tensor): Tensor => {
-    let dx = gradients
+    const dx = gradients
       .map((gradient, i) => g.multiply(weights.matrices[group[i]!].back, gradient))
       .reduce(g.add);
     if (factors === undefined) return dx;
-    const innerAcross = g.transposed(inner!); // [tokens, thin]
-    const thinParts = factors.targets.map((target, place) => {
+    const seen = dropped(input);
+    const rowsOf = (a: Tensor, place: number): Tensor =>
+      g.part2(a, inputs, rank, inputs, place * rank * inputs);
+    let through: Tensor | undefined; // s·Aᵀ Bᵀ dy
+    factors.targets.forEach((target, place) => {
       const gradient = gradients[group.indexOf(target)]!;
       const b = factors.b.get(target)!;
-      const z = g.part2(innerAcross, tokens, rank, tokens, place * rank * tokens);
-      g.addTo(b.gradient, g.multiply(z, g.transposed(gradient)));
-      return g.multiply(g.transposed(b.value), gradient); // [rank, tokens]
+      g.addTo(b.gradient, g.outer(gradient, thinPart(inner!, place)));
+      const dInner = g.scale(g.multiply(b.value, gradient), scale); // [rank, tokens]
+      g.addTo(rowsOf(factors.a.gradient, place), g.outer(seen, dInner));
+      const own = g.multiply(g.transposed(rowsOf(factors.a.value, place)), dInner);
+      through = through === undefined ? own : g.add(through, own);
     });
-    const dInner = g.scale(
-      thinParts.reduce((a, b) => g.concat(a, b, 0)),
-      scale,
-    ); // [thin, tokens]
-    g.addTo(factors.a.gradient, g.multiply(g.transposed(dropped(input)), g.transposed(dInner)));
-    const through = g.multiply(g.transposed(factors.a.value), dInner);
-    return g.add(dx, dropped(through));
+    return g.add(dx, dropped(through!));
   };
   return { outs, back };
 }
