@@ -4,9 +4,10 @@
  * by VADER, for vectors of a trait that shows in sentiment, as `optimistic` does. The rule is also tried without system
  * prompt, where it should not fire.
  *
- *   PY=python node bench/cap.ts VECTOR.gguf [--model M] [--threads N] [--cap optimistic=0sd:cap] [--when 'optimistic > 1sd over 8 tokens']
+ *   PY=python node bench/cap.ts VECTOR.gguf [--model M] [--threads N] [--cap optimistic=0sd:cap]… [--when 'optimistic > 1sd over 8 tokens']
  *     [--questions 20] [--pairs 3] [--max-tokens 64] [--temperature 0.7] [--keep FILE] [--show]
  *
+ * Several caps are tried side by side; the rule applies the last of them.
  * The answers are those of the server: its chat operation under these policies. PY is a Python with vaderSentiment.
  * With --keep, a run that was cut short goes on where it was.
  */
@@ -34,7 +35,7 @@ const { positionals, values } = parseArgs({
   options: {
     model: { type: 'string' },
     threads: { type: 'string' },
-    cap: { type: 'string' },
+    cap: { type: 'string', multiple: true, default: [] },
     when: { type: 'string' },
     questions: { type: 'string', default: '20' },
     pairs: { type: 'string', default: '3' },
@@ -48,7 +49,9 @@ const [path] = positionals;
 if (path === undefined) throw new Error('name a vector file; see the first lines of bench/cap.ts');
 const vector = await readVector(path);
 const name = vector.trait;
-const cap = values.cap ?? `${name}=0sd:cap`;
+const caps = values.cap.length > 0 ? values.cap : [`${name}=0sd:cap`];
+/** by policy */
+const capped = new Map(caps.map((cap, i) => [`capped-${i}`, cap]));
 const when = values.when ?? `${name} > 1sd over 8 tokens`;
 const { calibration } = vector.recipe;
 if (!calibration)
@@ -70,8 +73,8 @@ writeFileSync(
     vectors: { [name]: path },
     policies: {
       free: {},
-      capped: { always: [cap] },
-      ruled: { rules: [{ name: 'high', when, do: [{ cap }] }] },
+      ...Object.fromEntries([...capped].map(([policy, cap]) => [policy, { always: [cap] }])),
+      ruled: { rules: [{ name: 'high', when, do: [{ cap: caps.at(-1) }] }] },
     },
   }),
 ); // JSON is YAML
@@ -129,7 +132,7 @@ async function answers(policy: string, plan: Plan): Promise<Answer[]> {
   );
 }
 
-const POLICIES = ['free', 'capped', 'ruled'] as const;
+const POLICIES = ['free', ...capped.keys(), 'ruled'];
 const told = planEvaluation(trait, { questions: Number(values.questions), samples: 1, side: 'pos' }).filter(
   ({ instructionIndex }) => instructionIndex! < Number(values.pairs),
 );
@@ -174,6 +177,7 @@ function shown(numbers: readonly number[], digits: number): string {
 }
 const less = (policy: string, of: keyof Scored): number[] =>
   scored[policy]![of].map((score, i) => score - scored['free']![of][i]!);
+const labelOf = (policy: string): string => capped.get(policy) ?? policy;
 const row = (label: string, of: (key: keyof Scored) => readonly number[]): string[] => [
   label,
   shown(of('trait'), 1),
@@ -183,14 +187,14 @@ const row = (label: string, of: (key: keyof Scored) => readonly number[]): strin
 ];
 console.log(
   [
-    `${told.length} answers under ${values.pairs} system prompts for "${name}", ${untold.length} under none; cap ${cap}; rule: ${when}`,
+    `${told.length} answers under ${values.pairs} system prompts for "${name}", ${untold.length} under none; rule: ${when}, then ${caps.at(-1)}`,
     table(
       ['policy', 'trait, 0–100', 'VADER, −1 … 1', 'coherence, 0–100', 'z of the answer'],
       [
-        ...['free', 'capped', 'ruled', 'no system prompt'].map((policy) =>
-          row(policy, (key) => scored[policy]![key]),
+        ...[...POLICIES, 'no system prompt'].map((policy) =>
+          row(labelOf(policy), (key) => scored[policy]![key]),
         ),
-        ...['capped', 'ruled'].map((policy) => row(`${policy} − free`, (key) => less(policy, key))),
+        ...POLICIES.slice(1).map((policy) => row(`${labelOf(policy)} − free`, (key) => less(policy, key))),
       ],
     ),
     `means with 95 % intervals; the last rows are means of the differences answer by answer`,
@@ -207,4 +211,4 @@ console.log(
 if (values.show)
   for (const i of [0, 1, 2])
     for (const policy of POLICIES)
-      console.log(`\n[${policy}] ${told[i]!.question}\n${byPolicy[policy]![i]!.text}`);
+      console.log(`\n[${labelOf(policy)}] ${told[i]!.question}\n${byPolicy[policy]![i]!.text}`);

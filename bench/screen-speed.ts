@@ -33,7 +33,7 @@ const PEER_GOALS = { prompt: 1.1, difference: 3 };
 /** Of transformers' memory, with `prompt`. */
 const MEMORY_GOAL = 0.25;
 /** As `persona screen` has it for reading; and for writing answers, in as much room as its 8 texts of 2048 tokens. */
-const READING = 2;
+const READING = 1;
 const PARALLEL = 16;
 const CONTEXT = 1024;
 const [LEAST_WORDS, MOST_WORDS] = [16, 240];
@@ -123,9 +123,14 @@ async function ours(method: Method, sharing = true): Promise<Measured> {
   return { seconds, memory: peak('self') + children().reduce((sum, pid) => sum + peak(pid), 0) };
 }
 
+/** What host and engine share (the runtime's own code) counts once: each has its proportional part. */
 function peak(pid: string): number {
-  const found = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(found?.[1] ?? 0) / 1024;
+  const of = (file: string, field: string): number =>
+    Number(
+      new RegExp(`^${field}:\\s*(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))![1],
+    );
+  const shared = of('smaps_rollup', 'Rss') - of('smaps_rollup', 'Pss');
+  return (of('status', 'VmHWM') - shared) / 1024;
 }
 
 function children(): string[] {
