@@ -48,9 +48,12 @@ function binaryFolder(name: string): string | undefined {
   return folder === undefined ? undefined : join(bins, folder);
 }
 
-/** File names carry the release (`libllama.v0.5.0.so`), so they are found by pattern. */
-function find(folder: string, stem: string): string {
-  const pattern = new RegExp(`^(lib)?${stem}(\\.v[0-9.]+)?\\.(so|dylib|dll)$`);
+/**
+ * File names carry the release, and in GPU packages the backend (`libllama.v0.5.0.so`, `libllama.vulkan.v0.5.0.so`), so
+ * they are found by pattern.
+ */
+export function libraryFile(folder: string, stem: string): string {
+  const pattern = new RegExp(`^(lib)?${stem}(\\.[a-z]+)?(\\.v[0-9.]+)?\\.(so|dylib|dll)$`);
   const hit = readdirSync(folder).find((entry) => pattern.test(entry));
   if (hit === undefined) throw new PersonaError('UNSUPPORTED', `no ${stem} library in ${folder}`);
   return join(folder, hit);
@@ -72,8 +75,8 @@ export function loadLibraries(): Libraries {
   }
   const folder = binaryFolder(name)!;
   // Order matters: each resolves symbols of the one before through the global namespace.
-  const ggmlBase = koffi.load(find(folder, 'ggml-base'), { global: true });
-  const ggml = koffi.load(find(folder, 'ggml'), { global: true });
-  const llama = koffi.load(find(folder, 'llama'), { global: true });
+  const ggmlBase = koffi.load(libraryFile(folder, 'ggml-base'), { global: true });
+  const ggml = koffi.load(libraryFile(folder, 'ggml'), { global: true });
+  const llama = koffi.load(libraryFile(folder, 'llama'), { global: true });
   return { ggmlBase, ggml, llama, folder, source: `@node-llama-cpp/${name}` };
 }
