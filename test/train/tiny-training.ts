@@ -18,12 +18,17 @@ export const ARCHITECTURES = ['llama', 'qwen2', 'qwen3', 'gemma3'] as const;
 export async function tinyMemory(
   folder: string,
   architecture: TinyArchitecture,
-  { threads = 1, seed = 1, sizes }: { threads?: number; seed?: number; sizes?: Partial<TinySizes> } = {},
+  {
+    threads = 1,
+    seed = 1,
+    sizes,
+    device,
+  }: { threads?: number; seed?: number; sizes?: Partial<TinySizes>; device?: 'cpu' | 'gpu' } = {},
 ): Promise<TrainingMemory> {
   const path = join(folder, `${architecture}-${seed}-${Object.values(sizes ?? {}).join('-')}.gguf`);
   await writeTinyModel({ path, architecture, seed, ...(sizes && { sizes }) });
   const file = await readGguf(path);
-  return new TrainingMemory(architectureOf(file), weightsOf(file), { threads });
+  return new TrainingMemory(architectureOf(file), weightsOf(file), { threads, ...(device && { device }) });
 }
 
 /** Factors of random numbers, B among them, so that nothing is zero by chance. */

@@ -70,9 +70,11 @@ export function attend(
   /** [headWidth, length, count] → [headWidth, count, length], of all together */
   const packed = (parts: readonly Tensor[], count: number): Tensor =>
     g.shape2(joined(g, parts.map(g.swapped)), headWidth * count, tokens);
-  /** the first `end` keys of [headWidth, length, kvHeads] */
+  /** the first `end` keys of [headWidth, length, kvHeads]: to be read, and to be added to */
   const first = (a: Tensor, { length }: Segment, end: number): Tensor =>
-    g.part3(a, [headWidth, end, kvHeads], [headWidth, headWidth * length], 0);
+    g.matrices(a, [headWidth, end, kvHeads], [headWidth, headWidth * length], 0);
+  const addToFirst = (a: Tensor, { length }: Segment, end: number, more: Tensor): void =>
+    g.addTo(g.part3(a, [headWidth, end, kvHeads], [headWidth, headWidth * length], 0), more);
 
   const weightsOf = (keys: Tensor, segment: Segment, portion: Portion): { q: Tensor; p: Tensor } => {
     const { from, end } = portion;
@@ -122,8 +124,8 @@ export function attend(
         // its result over p while it still reads it. And so a portion's p is gone before the next one's is made.
         for (const made of [ds, parts[0]!, dKey, dValue]) g.expand(made);
         if (sums) {
-          g.addTo(first(sums.key, segment, end), dKey);
-          g.addTo(first(sums.value, segment, end), dValue);
+          addToFirst(sums.key, segment, end, dKey);
+          addToFirst(sums.value, segment, end, dValue);
         } else sums = { key: dKey, value: dValue };
       }
       queries.push(...parts);

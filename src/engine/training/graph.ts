@@ -110,6 +110,14 @@ export class TrainingGraph implements Disposable {
     this.#ggml.ggml_view_2d(this.#ctx, a, ne0, ne1, stride * 4, offset * 4);
   part3 = (a: Tensor, ne: [number, number, number], strides: [number, number], offset: number): Tensor =>
     this.#ggml.ggml_view_3d(this.#ctx, a, ...ne, strides[0] * 4, strides[1] * 4, offset * 4);
+  /**
+   * part3, for the left side of `multiply`. ggml-vulkan takes it that the matrices of a batch lie next to each other,
+   * and is silently wrong where they do not, so on GPUs it is a copy.
+   */
+  matrices = (a: Tensor, ne: [number, number, number], strides: [number, number], offset: number): Tensor => {
+    const part = this.part3(a, ne, strides, offset);
+    return this.#backend.device === 'cpu' ? part : this.contiguous(part);
+  };
   rmsNorm = (a: Tensor, epsilon: number): Tensor => this.#ggml.ggml_rms_norm(this.#ctx, a, epsilon);
   rmsNormBack = (gradient: Tensor, x: Tensor, epsilon: number): Tensor =>
     this.#ggml.ggml_rms_norm_back(this.#ctx, gradient, x, epsilon);
