@@ -186,14 +186,16 @@ export class NativeModel implements Disposable {
     const bos: number = native.llama_vocab_bos(this.vocab);
     const eos: number = native.llama_vocab_eos(this.vocab);
     const layers: number = native.llama_model_n_layer(this.model);
+    // on a GPU the copies were seen to damage the process's memory
     const usesLayerInput =
+      gpu === undefined &&
       options.readVia !== 'callback' &&
       native.set_layer_input !== undefined &&
       LAYER_INPUT_ARCHITECTURES.has(architecture);
     if (options.readVia === 'layer_input' && !usesLayerInput) {
       throw new PersonaError(
         'UNSUPPORTED',
-        `architecture ${architecture} does not give out its layer inputs`,
+        `${gpu ? 'on a GPU llama.cpp' : `architecture ${architecture}`} does not give out its layer inputs`,
         { remedy: "use readVia 'callback'" },
       );
     }
