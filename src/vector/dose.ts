@@ -43,7 +43,9 @@ export interface SteeredAnswer {
  * Doses in ascending order of layer and coefficient. An answer without a score counts as incoherent (0) and says
  * nothing of the trait: steering that silences the model must not look harmless.
  */
-export function summarise(answers: readonly SteeredAnswer[]): Dose[] {
+export function summarise(given: readonly SteeredAnswer[]): Dose[] {
+  // They come as they are finished, and sums in another order differ in the last bit: enough to turn a tie of layers.
+  const answers = given.toSorted((a, b) => a.questionIndex - b.questionIndex || a.sample - b.sample);
   const cells = new Map<string, SteeredAnswer[]>();
   for (const answer of answers) {
     const key = `${answer.variant ?? ''}/${answer.layer}/${answer.coefficient}`;

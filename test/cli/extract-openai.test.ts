@@ -38,8 +38,7 @@ afterAll(async () => {
 });
 
 const ARGS = [
-  // one layer: two are equally good here within rounding, which depends on what is computed together
-  'extract', 'planted.json', ...SMALL, '--questions', '2', '--layers', '1', '--layer-dose', '0.2',
+  'extract', 'planted.json', ...SMALL, '--questions', '2', '--layers', '1,2', '--layer-dose', '0.2',
   '--judge', 'openai:planted', '--min-coherence', '0', '--no-cache', '--json',
 ]; // prettier-ignore
 

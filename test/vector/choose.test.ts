@@ -153,6 +153,14 @@ describe('doses', () => {
     coherence,
   });
 
+  test('are the same to the last bit in whatever order the answers came: a resumed run chooses the same layer', () => {
+    const answers = [0.1, 0.2, 0.3, 94.535, 4.25].flatMap((score, questionIndex) =>
+      [0, 1].map((sample) => ({ ...answer(1, 1, score + sample / 3, 90 - score), questionIndex, sample })),
+    );
+    expect(summarise(answers.toReversed())).toEqual(summarise(answers));
+    expect(summarise([...answers.slice(3), ...answers.slice(0, 3)])).toEqual(summarise(answers));
+  });
+
   test('are means by layer and coefficient, in order', () => {
     const doses = summarise([
       answer(2, 1, 80, 60),
