@@ -137,33 +137,6 @@ test('the check itself: a gradient that is one hundredth off is found, at either
   expect(error(() => NaN)).toBe(Infinity);
 });
 
-test('outer is Σ over ne1, whether its sides are turned first, as for GPUs, or not, also of what is seen across', () => {
-  const memory = memories.get('llama')!;
-  const [m, n, k, deep] = [70, 5, 37, 2];
-  const next = noise(4);
-  const [a, b] = [noiseArray(next, m * k * deep, 1), noiseArray(next, n * k * deep, 1)];
-  using g = new TrainingGraph(memory.backend, NODES);
-  const left = g.shape3(g.input('f32', a, m, k * deep), m, k, deep);
-  const right = g.shape3(g.input('f32', b, n, k * deep), n, k, deep);
-  const turned = g.transposed(right); // [k, n, deep]
-  const outs = [
-    g.outer(left, right),
-    g.outer(left, g.across(turned)),
-    g.multiply(g.transposed(left), g.transposed(g.across(turned))),
-  ].map((tensor) => g.output(tensor));
-  g.compute(memory.allocator);
-  for (const out of outs) {
-    const numbers = memory.backend.read(out, m * n * deep);
-    for (let d = 0; d < deep; d++)
-      for (let j = 0; j < n; j++)
-        for (let i = 0; i < m; i++) {
-          let expected = 0;
-          for (let t = 0; t < k; t++) expected += a[(d * k + t) * m + i]! * b[(d * k + t) * n + j]!;
-          expect(numbers[(d * n + j) * m + i]).toBeCloseTo(expected, 4);
-        }
-  }
-});
-
 describe('linear with LoRA', () => {
   test.each([0, 1, 2, 3])('group %i: the input', (group) => {
     const memory = memories.get('qwen2')!; // with biases
