@@ -56,12 +56,14 @@ export class NativeModel implements Disposable {
   readonly divisible: boolean;
 
   readonly #pace: Pace;
+  readonly #outputRows: number;
   #batch: { n_tokens: number } & Record<'token' | 'pos' | 'n_seq_id' | 'seq_id' | 'logits', Pointer>;
   #tokens: Int32Array;
   #positions: Int32Array;
   #sequences: Int32Array[];
   #outputs: Int8Array;
-  #logits: { pointer: Pointer; values: Float32Array } | undefined;
+  /** by address: a view costs 8 µs, and V8 takes each for new memory that it has to collect */
+  #logits: Map<Pointer, Float32Array> = new Map();
   #piece = new Uint8Array(256);
 
   /**
@@ -132,7 +134,8 @@ export class NativeModel implements Disposable {
     contextParams.n_batch = Math.max(this.batchSize, parallel);
     contextParams.n_ubatch = Math.max(this.batchSize, parallel);
     contextParams.n_seq_max = parallel;
-    contextParams.n_outputs_max = Math.max(MAX_OUTPUT_ROWS, parallel);
+    this.#outputRows = Math.max(MAX_OUTPUT_ROWS, parallel);
+    contextParams.n_outputs_max = this.#outputRows;
     const threads = options.threads ?? defaultThreads();
     contextParams.n_threads = threads;
     contextParams.n_threads_batch = threads;
@@ -332,10 +335,13 @@ export class NativeModel implements Disposable {
   logits(row: number): Float32Array {
     const pointer: Pointer = this.native.llama_get_logits_ith(this.context, row);
     if (!pointer) throw new PersonaError('ENGINE_FAILED', `row ${row} has no logits`);
-    if (this.#logits?.pointer !== pointer) {
-      this.#logits = { pointer, values: new Float32Array(view(pointer, this.info.vocabulary * 4)) };
+    let logits = this.#logits.get(pointer);
+    if (!logits) {
+      if (this.#logits.size >= this.#outputRows) this.#logits.clear(); // the buffer has moved
+      logits = new Float32Array(view(pointer, this.info.vocabulary * 4));
+      this.#logits.set(pointer, logits);
     }
-    return this.#logits.values;
+    return logits;
   }
 
   /** llama.cpp's own control vector, for the whole context; null clears. @param data (layers − 1 × d), from block 1 on */

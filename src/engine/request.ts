@@ -101,6 +101,9 @@ export interface EngineRequest {
   edits?: readonly Edit[];
   means?: MeanReads;
   projections?: readonly ProjectionRead[];
+  /** Tell of each token as soon as it is there, for somebody who decides by it; otherwise tokens of a few hundredths of a
+   *  second are told together, which leaves more of the processor to the model. @default false */
+  tellAtOnce?: boolean;
   /** Share the KV cache of equal prompt beginnings. @default true */
   sharePrefix?: boolean;
 }

@@ -12,9 +12,13 @@ import { Scheduler } from './scheduler.ts';
 
 /** llama.cpp's levels: 2 info, 3 warning, 4 error, 5 continuation of the line before. */
 const LOG_ERROR = 4;
-/** Between two messages of events, ms. Each wakes the host, which takes a core from the threads that compute: a token a
- *  message cost 4 % of decoding on two cores. Nobody reads faster than this. */
-const TELL_MS = 25;
+/**
+ * Between two messages of events, ms. Each wakes the host, which takes a core from the threads that compute: a token a
+ * message cost 4 % of decoding on two cores. Nobody reads faster than this. The host's work grows with the requests
+ * that it is told of (a tenth of a millisecond each, most of it in sockets), so the wait does too, up to a bound at
+ * which text still seems to flow.
+ */
+const TELL_MS = { least: 25, each: 4, most: 64 };
 /** Native error lines kept for messages. */
 const KEPT_LINES = 5;
 
@@ -24,6 +28,7 @@ let model: NativeModel | undefined;
 let scheduler: Scheduler | undefined;
 let running = false;
 let told = 0; // when events were sent last
+let urgent = false; // somebody waits for a sign of life, or decides by each token
 /** by request: what is told of several steps at once is one piece for whoever reads it */
 const events = new Map<number, Extract<FromEngine, { type: 'events' }>['batches'][number]>();
 const lastErrors: string[] = [];
@@ -57,15 +62,21 @@ function load(options: Extract<ToEngine, { type: 'load' }>['options']): void {
 
 function loop(): void {
   scheduler!.step();
-  if (performance.now() - told >= TELL_MS || !scheduler!.busy) tell();
+  if (urgent || !scheduler!.busy || performance.now() - told >= tellAfter(events.size)) tell();
   if (scheduler!.busy) setImmediate(loop);
   else running = false;
+}
+
+/** ms after the last message, with events of so many requests */
+function tellAfter(requests: number): number {
+  return Math.min(Math.max(TELL_MS.least, TELL_MS.each * requests), TELL_MS.most);
 }
 
 /** Sends the events there are. */
 function tell(): void {
   if (events.size > 0) send({ type: 'events', batches: [...events.values()] });
   events.clear();
+  urgent = false;
   told = performance.now();
 }
 
@@ -77,6 +88,7 @@ function receive(message: ToEngine): void {
       const { id } = message;
       scheduler!.submit(id, message.request, {
         onEvents(batch, prompt) {
+          urgent ||= message.request.tellAtOnce === true || batch[0]?.index === 0;
           const untold = events.get(id);
           if (untold) untold.events.push(...batch);
           else events.set(id, { id, events: batch, prompt }); // the prompt's come before any token's

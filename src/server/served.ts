@@ -84,6 +84,7 @@ export const noPolicies: Policies = {
     edits: [],
     applied: [],
     holdsBack: false,
+    intervenes: false,
     checkSteering: () => {},
     onPrompt: () => [],
     onToken: () => [],

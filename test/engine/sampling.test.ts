@@ -24,6 +24,28 @@ async function watched(
   return { result, events };
 }
 
+describe('when tokens are told', () => {
+  async function messages(fields: Partial<EngineRequest>): Promise<number[]> {
+    const sizes: number[] = [];
+    const request = { prompt, maxTokens: 100, ignoreEnd: true, ...fields };
+    await tiny.engine.run(request, { onEvents: ({ length }) => sizes.push(length) });
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(100);
+    return sizes;
+  }
+
+  test('the first one at once, the others with what comes soon after', async () => {
+    const sizes = await messages({});
+    expect(sizes[0]).toBeLessThanOrEqual(2); // the step that feeds the prompt also writes on
+    expect(sizes.length).toBeLessThan(50);
+  });
+
+  test('each at once, where somebody decides by it', async () => {
+    // the bytes of one character are told together
+    const sizes = await messages({ tellAtOnce: true, ...GREEDY });
+    expect(sizes.length).toBeGreaterThan(50);
+  });
+});
+
 describe('drawing', () => {
   test('the same seed gives the same text, other seeds other texts', async () => {
     const first = await sample({ seed: 7 });

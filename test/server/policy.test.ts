@@ -169,7 +169,7 @@ describe.each([false, true])('streamed: %s', (stream) => {
   // on a crowded machine the 200 tokens may be over before the decision has reached the engine
   test('cap at a token acts soon after, and leaves what was written', { retry: 3 }, async () => {
     const edits = [{ ...ablate(), coefficient: -5 }];
-    const policies = policy({ onToken: at(2, { rule: 'a', do: 'cap', edits }) });
+    const policies = policy({ intervenes: true, onToken: at(2, { rule: 'a', do: 'cap', edits }) });
     const long = { max_tokens: 200 };
     const [text] = await ask(policies, long);
     const before = await plain(long);

@@ -149,7 +149,7 @@ export async function writeChoice(
     try {
       if (plan.policyNames.size === 0) hooks.onBegin();
       const result = await engine.run(
-        { ...request, edits, projections },
+        { ...request, edits, projections, tellAtOnce: policy.intervenes },
         {
           signal: AbortSignal.any([hooks.signal, stop.signal]),
           onPrompt: guarded(onPrompt),

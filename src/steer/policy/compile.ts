@@ -26,6 +26,7 @@ export interface CompiledPolicy {
   rules: CompiledRule[];
   drift: CompiledDrift | undefined;
   holdsBack: boolean;
+  intervenes: boolean;
 }
 
 export interface CompiledRule {
@@ -51,6 +52,7 @@ export const NO_POLICY: CompiledPolicy = {
   rules: [],
   drift: undefined,
   holdsBack: false,
+  intervenes: false,
 };
 
 /** @throws PersonaError naming policy, rule and vector */
@@ -127,12 +129,15 @@ export function compilePolicy(
   const rules = config.rules.map((rule) => inPart(`rule ${rule.name}`, () => ruleOf(rule)));
   const drift = config.drift && inPart(DRIFT, () => driftOf(config.drift!));
   // a rule on the prompt is decided before a word is written: nothing has to wait for it
-  const holdsBack = rules.some(
-    ({ trigger, decisions }) =>
-      trigger.when.of !== 'prompt' &&
-      decisions.some((one) => one.do === 'regenerate' || one.do === 'fallback'),
+  const atTokens = new Set(
+    rules
+      .filter(({ trigger }) => trigger.when.of !== 'prompt')
+      .flatMap(({ decisions }) => decisions.map(({ do: action }) => action)),
   );
-  return { name, watch: [...watch], vectors, steer: config.steer, always, rules, drift, holdsBack };
+  const holdsBack = atTokens.has('regenerate') || atTokens.has('fallback');
+  const intervenes = holdsBack || atTokens.has('cap') || atTokens.has('stop');
+  const { steer } = config;
+  return { name, watch: [...watch], vectors, steer, always, rules, drift, holdsBack, intervenes };
 }
 
 interface WatchedVector {

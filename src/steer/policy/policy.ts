@@ -61,6 +61,8 @@ export interface PolicyRun {
   readonly applied: readonly AppliedSteering[];
   /** Some rule may throw the answer away: nothing of it may be sent before its end. */
   readonly holdsBack: boolean;
+  /** Some rule may change the answer at one of its tokens: the sooner it knows of each, the fewer come too late. */
+  readonly intervenes: boolean;
   /** @throws PersonaError FORBIDDEN naming the field, when the caller may not steer so */
   checkSteering(specs: readonly SteerSpec[], path: string): void;
   /** the reading at the last prompt token, before a word is written */

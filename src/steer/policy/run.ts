@@ -124,6 +124,7 @@ export function beginRun(context: RunContext, caller: Caller, conversation: Conv
     edits: policy.always.edits,
     applied: policy.always.applied,
     holdsBack: policy.holdsBack,
+    intervenes: policy.intervenes,
     checkSteering(specs, path) {
       const { find, model } = context;
       checkPermission({ permission: policy.steer, policy: named, find, model }, specs, path);

@@ -79,6 +79,16 @@ test('what is decided on the prompt holds nothing back', () => {
   expect(begin('rules: [{ name: a, when: evil > 2sd, do: [stop, cap, log] }]').holdsBack).toBe(false);
 });
 
+test.each([
+  ['evil > 2sd, do: [log, { header: x-evil }]', false],
+  ['prompt evil > 2sd, do: [cap, stop]', false], // nothing was written by then
+  ['evil > 2sd, do: [log, cap]', true],
+  ['mean evil > 2sd, do: [stop]', true],
+  ['evil > 2sd, do: [{ fallback: "No." }]', true],
+])('whether it may change an answer at one of its tokens: %s', (rule, intervenes) => {
+  expect(begin(`rules: [{ name: a, when: ${rule} }]`).intervenes).toBe(intervenes);
+});
+
 test('a mean is measured by the spread of answers: four times as narrow here', () => {
   const run = begin('rules: [{ name: a, when: mean evil > 2sd after 2 tokens, do: [log] }]');
   expect([0.4, 0.7].map((z, i) => dos(run, i, z))).toEqual([[], ['log']]);
