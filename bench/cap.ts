@@ -5,9 +5,10 @@
  * prompt, where it should not fire.
  *
  *   PY=python node bench/cap.ts VECTOR.gguf [--model M] [--threads N] [--cap optimistic=0sd:cap]… [--when 'optimistic > 1sd over 8 tokens']
- *     [--questions 20] [--pairs 3] [--max-tokens 64] [--temperature 0.7] [--keep FILE] [--show]
+ *     [--questions 20] [--pairs 3 | --system TEXT…] [--samples 1] [--max-tokens 64] [--temperature 0.7] [--keep FILE] [--show]
  *
- * Several caps are tried side by side; the rule applies the last of them.
+ * Several caps are tried side by side; the rule applies the last of them. --system asks under system prompts of yours
+ * instead of the trait's first ones.
  * The answers are those of the server: its chat operation under these policies. PY is a Python with vaderSentiment.
  * With --keep, a run that was cut short goes on where it was.
  */
@@ -39,6 +40,8 @@ const { positionals, values } = parseArgs({
     when: { type: 'string' },
     questions: { type: 'string', default: '20' },
     pairs: { type: 'string', default: '3' },
+    system: { type: 'string', multiple: true, default: [] },
+    samples: { type: 'string', default: '1' },
     'max-tokens': { type: 'string', default: '64' },
     temperature: { type: 'string', default: '0.7' },
     keep: { type: 'string' },
@@ -133,10 +136,19 @@ async function answers(policy: string, plan: Plan): Promise<Answer[]> {
 }
 
 const POLICIES = ['free', ...capped.keys(), 'ruled'];
-const told = planEvaluation(trait, { questions: Number(values.questions), samples: 1, side: 'pos' }).filter(
-  ({ instructionIndex }) => instructionIndex! < Number(values.pairs),
-);
-const untold = planEvaluation(trait, { questions: Number(values.questions), samples: 1 });
+const sizes = { questions: Number(values.questions), samples: Number(values.samples) };
+const untold = planEvaluation(trait, sizes);
+const told =
+  values.system.length > 0
+    ? values.system.flatMap((content) =>
+        untold.map((plan) => ({
+          ...plan,
+          messages: [{ role: 'system', content } as const, ...plan.messages],
+        })),
+      )
+    : planEvaluation(trait, { ...sizes, side: 'pos' }).filter(
+        ({ instructionIndex }) => instructionIndex! < Number(values.pairs),
+      );
 const byPolicy: Record<string, Answer[]> = {};
 for (const policy of POLICIES)
   byPolicy[policy] = await kept(`answers ${policy}`, () => answers(policy, told));
@@ -187,7 +199,7 @@ const row = (label: string, of: (key: keyof Scored) => readonly number[]): strin
 ];
 console.log(
   [
-    `${told.length} answers under ${values.pairs} system prompts for "${name}", ${untold.length} under none; rule: ${when}, then ${caps.at(-1)}`,
+    `${told.length} answers under ${values.system.length || values.pairs} system prompts for "${name}", ${untold.length} under none; rule: ${when}, then ${caps.at(-1)}`,
     table(
       ['policy', 'trait, 0–100', 'VADER, −1 … 1', 'coherence, 0–100', 'z of the answer'],
       [
