@@ -70,8 +70,18 @@ export function toApiError(error: unknown, param?: string): ApiError {
     status: 500,
     code: error.code.toLowerCase(),
   };
-  const message = error.remedy === undefined ? error.message : `${error.message}; ${error.remedy}`;
-  return new ApiError(message, { status, code, retryAfter, param, cause: error });
+  return new ApiError(inSentences(error.message, error.remedy), {
+    status,
+    code,
+    retryAfter,
+    param,
+    cause: error,
+  });
+}
+
+function inSentences(message: string, remedy: string | undefined): string {
+  if (remedy === undefined) return message;
+  return `${message}${message.endsWith('.') ? '' : '.'} ${remedy[0]!.toUpperCase()}${remedy.slice(1)}`;
 }
 
 export function errorBody(error: ApiError): object {

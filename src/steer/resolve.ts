@@ -201,7 +201,8 @@ function boundValue(
 ): number {
   if (unit === 'raw') return value;
   if (unit === 'sd') {
-    if (baseline) return baseline.mean[layer]! + value * baseline.deviation[layer]!;
+    // a bound holds for tokens, so it is measured by their spread: one held at 1sd reads z = 1
+    if (baseline) return baseline.mean[layer]! + value * baseline.tokenDeviation[layer]!;
     throw wrong(
       spec,
       `${spec.vector} holds no neutral baseline to measure standard deviations from`,

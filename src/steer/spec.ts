@@ -39,8 +39,8 @@ export interface Coefficient {
 }
 
 /**
- * above: at most this · below: at least this. raw: in units of the projection · sd: from the baseline's mean ·
- * percentile: of the tokens that the vector was calibrated on
+ * above: at most this · below: at least this. raw: in units of the projection · sd: from the baseline's mean, in the
+ * spread of its single tokens · percentile: of the tokens that the vector was calibrated on
  */
 export interface Bound {
   side: 'above' | 'below';

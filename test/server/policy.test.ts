@@ -96,13 +96,19 @@ test('its edits come after the request’s, and are told of', async () => {
 
 test('it may forbid a steering, not the server’s default', async () => {
   const policies = policy({
-    checkSteering(specs, path) {
-      if (specs.length > 0) throw new PersonaError('FORBIDDEN', `${path}[0]: pish may not be steered`);
+    checkSteering([first]) {
+      if (first) throw new PersonaError('FORBIDDEN', `${first.path}: pish may not be steered`);
     },
   });
-  const response = await server.ask('/v1/chat/completions', { ...GREEDY, steering: 'pish' }, { policies });
-  expect(response.status).toBe(403);
-  expect(await response.json()).toMatchObject({ error: { type: 'permission_error', param: 'steering[0]' } });
+  for (const [steering, param] of [
+    ['pish', 'steering'],
+    [['pish'], 'steering[0]'],
+    [{ vector: 'pish', coefficient: 1 }, 'steering'],
+  ]) {
+    const response = await server.ask('/v1/chat/completions', { ...GREEDY, steering }, { policies });
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({ error: { type: 'permission_error', param } });
+  }
   const defaults = { steering: ['pish'], monitor: [] };
   expect((await server.chat({}, { policies, defaults })).choices).toHaveLength(1);
 });

@@ -73,7 +73,7 @@ test('increments take one plain coefficient', () => {
 });
 
 test('caps are bounds of the projection, raw or in deviations from the baseline', async () => {
-  const [mean, deviation] = [0.5 - 2, 0.25 * 3];
+  const [mean, deviation] = [0.5 - 2, 3]; // of single tokens: one held at 1sd reads z = 1
   for (const [text, bound] of [
     ['evil:cap', { above: mean + deviation }],
     ['evil=-2sd:cap', { above: mean - 2 * deviation }],

@@ -65,13 +65,7 @@ export function planAnswers(served: Served, asked: Asked): Planned[] {
   }));
   return [...steered, ...(asked.compare ? unsteered : [])].map(({ steering: own, ...choice }) => {
     const policy = served.policies.begin(asked.caller, asked.conversation);
-    if (specs)
-      allow(() =>
-        policy.checkSteering(
-          specs.map(({ spec }) => spec),
-          'steering',
-        ),
-      );
+    if (specs) allow(() => policy.checkSteering(specs));
     const { watches: all, names } = withPolicy(watches, policy.watch, served);
     const sampling = { ...asked.request.sampling, seed: choice.seed };
     const request = { ...asked.request, prompt: choice.prompt.tokens, sampling };

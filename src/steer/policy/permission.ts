@@ -25,18 +25,23 @@ export interface Steerable {
   model: ModelIdentity;
 }
 
+/** What a caller asks for, and the field in which. */
+export interface AskedSpec {
+  spec: SteerSpec;
+  path: string;
+}
+
 /** @throws PersonaError FORBIDDEN naming the field; or what is wrong with a SPEC, where limits have to be held to it */
-export function checkPermission(steerable: Steerable, specs: readonly SteerSpec[], path: string): void {
+export function checkPermission(steerable: Steerable, asked: readonly AskedSpec[]): void {
   const { permission, find, model } = steerable;
   if (permission === undefined || permission === true) return;
   // by vector, layer and sign: pushes of two signs may act on different parts of the text, and then do not cancel
   const sums = new Map<string, number>();
-  for (const [i, spec] of specs.entries()) {
-    const place = specs.length === 1 && path.endsWith(']') ? path : `${path}[${i}]`;
+  for (const { spec, path } of asked) {
     const refuse = (what: string): PersonaError =>
       new PersonaError(
         'FORBIDDEN',
-        `${place}: policy ${steerable.policy} does not allow ${formatSpec(spec)}: ${what}`,
+        `${path}: policy ${steerable.policy} does not allow ${formatSpec(spec)}: ${what}`,
         {
           remedy: `Callers may steer ${permissionText(permission)}.`,
         },
@@ -50,7 +55,7 @@ export function checkPermission(steerable: Steerable, specs: readonly SteerSpec[
       throw refuse(`the scope is none of ${limits.scopes.join(', ')}`);
     const vector = find(spec.vector);
     if (vector === undefined)
-      throw new PersonaError('NOT_FOUND', `${place}: no vector ${spec.vector} is loaded`);
+      throw new PersonaError('NOT_FOUND', `${path}: no vector ${spec.vector} is loaded`);
     for (const applied of steeringOf(spec, vector, model).applied) {
       const { layer, coefficient = 0 } = applied;
       if (limits.layers && !(layer >= limits.layers[0] && layer <= limits.layers[1]))

@@ -5,7 +5,7 @@
 
 import type { Edit } from '../../engine/request.ts';
 import type { AppliedSteering } from '../resolve.ts';
-import type { SteerSpec } from '../spec.ts';
+import type { AskedSpec } from './permission.ts';
 
 /** A projection ⟨h, v⟩/‖v‖, raw and in standard deviations from the vector's neutral baseline, where it has one. */
 export interface Reading {
@@ -64,7 +64,7 @@ export interface PolicyRun {
   /** Some rule may change the answer at one of its tokens: the sooner it knows of each, the fewer come too late. */
   readonly intervenes: boolean;
   /** @throws PersonaError FORBIDDEN naming the field, when the caller may not steer so */
-  checkSteering(specs: readonly SteerSpec[], path: string): void;
+  checkSteering(asked: readonly AskedSpec[]): void;
   /** the reading at the last prompt token, before a word is written */
   onPrompt(readings: Readings): Decision[];
   onToken(index: number, readings: Readings): Decision[];

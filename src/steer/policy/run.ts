@@ -125,9 +125,9 @@ export function beginRun(context: RunContext, caller: Caller, conversation: Conv
     applied: policy.always.applied,
     holdsBack: policy.holdsBack,
     intervenes: policy.intervenes,
-    checkSteering(specs, path) {
+    checkSteering(asked) {
       const { find, model } = context;
-      checkPermission({ permission: policy.steer, policy: named, find, model }, specs, path);
+      checkPermission({ permission: policy.steer, policy: named, find, model }, asked);
     },
     onPrompt(readings) {
       if (begun) restart();

@@ -28,7 +28,7 @@ test('a cap that always applies bounds every token, whatever callers push and wh
   const run = async (policy: string, prompt: string, steer: string[]): Promise<number[]> => {
     const begun = policies.begin({ keyId: 'ada', policy }, { id: prompt, turn: 0 });
     const specs = steer.map((text) => parseSpec(text, () => false));
-    begun.checkSteering(specs, 'steering');
+    begun.checkSteering(specs.map((spec) => ({ spec, path: 'steering' })));
     const asked = joinSteering([await resolveSteering(specs, () => Promise.resolve(vector), identity)]);
     const { projections } = await engine.run({
       prompt,

@@ -10,7 +10,7 @@ const STEER = `steer: { kind: { min: -1, max: 2, layers: [1, 2], ops: [add, inc,
 
 function check(yaml: string, ...specs: string[]): void {
   const run = policies(yaml).begin(ADA, { id: 'a', turn: 0 });
-  run.checkSteering(specs.map((text) => parseSpec(text, () => false)), 'steering'); // prettier-ignore
+  run.checkSteering(specs.map((text, i) => ({ spec: parseSpec(text, () => false), path: `steering[${i}]` })));
 }
 /** the cap that forces what c times the vector would add to the usual */
 const bound = (c: number): number => EVIL.baseline!.mean[2]! + c * norm(direction(KIND, 2));
