@@ -27,6 +27,8 @@ export interface AppliedSteering {
   /** cap: the projection is at most, at least this */
   above?: number;
   below?: number;
+  /** rule of a policy that brought it in while the answer was written */
+  rule?: string;
 }
 
 export interface Steering {

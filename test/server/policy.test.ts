@@ -160,7 +160,7 @@ describe.each([false, true])('streamed: %s', (stream) => {
       onToken(index) {
         if (index !== 6) return [];
         times++;
-        return [{ rule: 'a', do: 'regenerate', edits: [ablate()] }];
+        return [{ rule: 'a', do: 'regenerate', edits: [ablate()], applied: [] }];
       },
     });
     expect(await ask(policies)).toEqual([await plain({ steering: 'pish=-1@1' }), 'length']);
@@ -168,14 +168,17 @@ describe.each([false, true])('streamed: %s', (stream) => {
   });
 
   test('cap at the prompt acts from the first word on', async () => {
-    const policies = policy({ onPrompt: () => [{ rule: 'a', do: 'cap', edits: [ablate()] }] });
+    const policies = policy({ onPrompt: () => [{ rule: 'a', do: 'cap', edits: [ablate()], applied: [] }] });
     expect(await ask(policies)).toEqual([await plain({ steering: 'pish=-1@1' }), 'length']);
   });
 
   // on a crowded machine the 200 tokens may be over before the decision has reached the engine
   test('cap at a token acts soon after, and leaves what was written', { retry: 3 }, async () => {
     const edits = [{ ...ablate(), coefficient: -5 }];
-    const policies = policy({ intervenes: true, onToken: at(2, { rule: 'a', do: 'cap', edits }) });
+    const policies = policy({
+      intervenes: true,
+      onToken: at(2, { rule: 'a', do: 'cap', edits, applied: [] }),
+    });
     const long = { max_tokens: 200 };
     const [text] = await ask(policies, long);
     const before = await plain(long);
@@ -186,9 +189,27 @@ describe.each([false, true])('streamed: %s', (stream) => {
   });
 });
 
+test('what a rule brought in stands among the steering, with the tokens that it changed', async () => {
+  const edits = [ablate()];
+  const applied = [{ vector: 'pish', op: 'add', layer: 1, scope: 'response', norm: 1, rule: 'a' }] as const;
+  const act = { rule: 'a', do: 'cap', edits, applied } as const;
+  const body = { steering: 'pish=1@0', max_tokens: 100 };
+  const steeringUnder = async (plan: Plan): Promise<{ rule?: string; positions: number | null }[]> =>
+    (await server.chat(body, { policies: policy(plan) })).choices[0]!.persona.steering;
+  expect(await steeringUnder({ onPrompt: () => [act] })).toEqual([
+    expect.objectContaining({ vector: 'pish', layer: 0, positions: 101 }), // the prompt's last token too
+    { ...applied[0], positions: 101 },
+  ]);
+  const later = await steeringUnder({ intervenes: true, onToken: at(2, act) });
+  expect(later[1]).toMatchObject({ rule: 'a' });
+  expect(later[1]!.positions).toBeLessThan(98);
+  const tooLate = await steeringUnder({ onToken: at(99, act) });
+  expect(tooLate[1]).toEqual({ ...applied[0], positions: 0 });
+});
+
 test.each<Decision>([
   { rule: 'a', do: 'fallback', text: 'No.' },
-  { rule: 'a', do: 'regenerate', edits: [] },
+  { rule: 'a', do: 'regenerate', edits: [], applied: [] },
 ])('what was sent cannot be taken back, so $do ends it', async (decision) => {
   const { text, events } = await sse({}, policy({ onToken: at(4, decision) }));
   expect(text).toBe((await plain()).slice(0, 5));
@@ -225,7 +246,7 @@ test('an answer that fails is no answer, and is recorded as such', async () => {
   const events: AnswerEvent[] = [];
   const recorder = { ...noRecorder, record: (event: AnswerEvent) => events.push(event) };
   const bad = { ...ablate(), layer: 9 };
-  const policies = policy({ onToken: at(0, { rule: 'a', do: 'cap', edits: [bad] }) });
+  const policies = policy({ onToken: at(0, { rule: 'a', do: 'cap', edits: [bad], applied: [] }) });
   const body = { ...GREEDY, max_tokens: 200, n: 2 };
   const response = await server.ask('/v1/chat/completions', body, { policies, recorder });
   expect(response.status).toBe(400);

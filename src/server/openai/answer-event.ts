@@ -2,9 +2,9 @@
 
 import type { AnswerEvent } from '../contracts.ts';
 import type { Served } from '../served.ts';
-import { appliedOf, traitSummaries } from './persona.ts';
+import { traitSummaries } from './persona.ts';
 import type { Asked, Planned } from './plan.ts';
-import type { Written } from './write-choice.ts';
+import { actingAtFirst, type Written } from './write-choice.ts';
 
 /** How it went: the fields that only its end knows. */
 export type End = Pick<
@@ -34,7 +34,7 @@ export function eventOf(
     cachedTokens: written?.cachedTokens ?? 0,
     ...end,
     traits: written ? traitSummaries(plan, written) : {},
-    steering: appliedOf(plan),
+    steering: (written ?? actingAtFirst(plan)).applied,
     fired: plan.policy.fired(),
     ...(keepTexts && { text: { prompt: prompt.text, answer: written?.text ?? '' } }),
   };

@@ -3,7 +3,6 @@
 import { answerZ, tokenZ } from '../../monitor/baseline.ts';
 import { mean } from '../../math/statistics.ts';
 import type { Fired } from '../../steer/policy/policy.ts';
-import type { AppliedSteering } from '../../steer/resolve.ts';
 import type { TraitSummary } from '../contracts.ts';
 import { type ChoicePlan, readingAt, type Written, type WrittenToken } from './write-choice.ts';
 import type { Watched } from './watching.ts';
@@ -64,22 +63,16 @@ export function personaOf(
 ): Record<string, unknown> {
   return {
     seed: options.seed,
-    steering: appliedSteering(plan, written),
+    steering: appliedSteering(written),
     traits: wireTraits(plan, written, options.tokens),
     fired: plan.policy.fired().map(wireFired),
   };
 }
 
-export function appliedOf({ steering, policy }: ChoicePlan): AppliedSteering[] {
-  return [...steering.applied, ...policy.applied];
-}
-
 /** What was applied, and at how many token positions each changed the stream; null where the answer was cut off. */
-function appliedSteering(plan: ChoicePlan, { editsApplied }: Written): object[] {
-  return appliedOf(plan).map((applied, i) => ({
-    ...applied,
-    positions: editsApplied?.[i] ?? null,
-  }));
+function appliedSteering({ applied, editsApplied }: Written): object[] {
+  // one that came in after the last token has no count
+  return applied.map((each, i) => ({ ...each, positions: editsApplied ? (editsApplied[i] ?? 0) : null }));
 }
 
 export function wireTraits(plan: ChoicePlan, written: Written, withTokens: boolean): Record<string, object> {

@@ -4,11 +4,11 @@
  */
 
 import type { RunControl } from '../../engine/engine.ts';
-import type { Edit, EngineRequest, EngineResult, TokenEvent, TokenLogprobs } from '../../engine/request.ts';
+import type { EngineRequest, EngineResult, TokenEvent, TokenLogprobs } from '../../engine/request.ts';
 import type { ChatModel } from '../../model/chat-model.ts';
 import { tokenZ } from '../../monitor/baseline.ts';
-import type { Decision, PolicyRun, Reading, Readings } from '../../steer/policy/policy.ts';
-import type { Steering } from '../../steer/resolve.ts';
+import type { Acting, Decision, PolicyRun, Reading, Readings } from '../../steer/policy/policy.ts';
+import type { AppliedSteering, Steering } from '../../steer/resolve.ts';
 import { readsOf, type Watched } from './watching.ts';
 
 export interface ChoicePlan {
@@ -38,6 +38,8 @@ export interface Written {
   cachedTokens: number;
   /** at the last prompt token, in the order of the watches; undefined where the answer ended before it was told */
   prompt: readonly number[] | undefined;
+  /** what acted, in the order of the edits: the request's, the policy's, those that its rules brought in */
+  applied: readonly AppliedSteering[];
   /** per edit, at how many token positions it changed the stream; undefined where the answer was cut off */
   editsApplied: readonly number[] | undefined;
 }
@@ -66,7 +68,7 @@ export async function writeChoice(
 ): Promise<Written> {
   const { request, watches, policy } = plan;
   const projections = readsOf(watches);
-  let edits: readonly Edit[] = [...plan.steering.edits, ...policy.edits];
+  let acting = actingAtFirst(plan);
   let tokens: WrittenToken[] = [];
   let prompt: readonly number[] | undefined;
   let again = false; // it is thrown away at most once
@@ -86,7 +88,7 @@ export async function writeChoice(
       case 'cap': // at the prompt: from the first word on
         again ||= interrupt.do === 'regenerate';
         tokens = [];
-        edits = [...edits, ...interrupt.edits];
+        acting = joined(acting, interrupt);
     }
   }
 
@@ -136,7 +138,7 @@ export async function writeChoice(
     function obey(decisions: readonly Decision[]): void {
       for (const decision of decisions) {
         if (decision.do === 'cap') {
-          edits = [...edits, ...decision.edits];
+          acting = joined(acting, decision);
           // an answer without the cap is none
           control!.addEdits(decision.edits).catch((error: unknown) => stop.abort(error));
         } else if (!interrupts(decision)) hooks.onDecision(decision);
@@ -149,7 +151,7 @@ export async function writeChoice(
     try {
       if (plan.policyNames.size === 0) hooks.onBegin();
       const result = await engine.run(
-        { ...request, edits, projections, tellAtOnce: policy.intervenes },
+        { ...request, edits: acting.edits, projections, tellAtOnce: policy.intervenes },
         {
           signal: AbortSignal.any([hooks.signal, stop.signal]),
           onPrompt: guarded(onPrompt),
@@ -171,8 +173,17 @@ export async function writeChoice(
   ): Written {
     const { editsApplied, cachedTokens = 0 } = known;
     const text = tokens.map((token) => token.text).join('');
-    return { text, tokens, finishReason, cachedTokens, prompt, editsApplied };
+    return { text, tokens, finishReason, cachedTokens, prompt, applied: acting.applied, editsApplied };
   }
+}
+
+/** What acts from the first token on. */
+export function actingAtFirst({ steering, policy }: ChoicePlan): Acting {
+  return joined(steering, policy);
+}
+
+function joined(a: Acting, b: Acting): Acting {
+  return { edits: [...a.edits, ...b.edits], applied: [...a.applied, ...b.applied] };
 }
 
 export function readingAt({ vector, layer }: Watched, raw: number): Reading {

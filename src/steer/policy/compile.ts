@@ -11,7 +11,7 @@ import { type ActionConfig, DRIFT, type DriftConfig, type PolicyConfig, type Rul
 import type { Cooldown } from './cooldown.ts';
 import type { Trend } from './drift.ts';
 import type { SteerPermission } from './permission.ts';
-import type { Decision } from './policy.ts';
+import type { Acting, Decision } from './policy.ts';
 import { defaultRelease, type Trigger } from './rule.ts';
 import type { Amount, Condition } from './when.ts';
 
@@ -186,6 +186,10 @@ function rawBound(watched: WatchedVector, value: Amount['value'], of: Condition[
   return mean + value * (of === 'mean' ? deviation : tokenDeviation);
 }
 
+function byRule(rule: string, { edits, applied }: Steering): Acting {
+  return { edits, applied: applied.map((each) => ({ ...each, rule })) };
+}
+
 function decisionOf(
   rule: string,
   action: ActionConfig,
@@ -200,7 +204,7 @@ function decisionOf(
       return { rule, do: 'webhook', url: action.url };
     case 'cap':
     case 'regenerate':
-      return { rule, do: action.do, edits: steering(action.specs).edits };
+      return { rule, do: action.do, ...byRule(rule, steering(action.specs)) };
     case 'stop':
       return { rule, do: 'stop', finishReason: action.finishReason };
     case 'fallback':

@@ -26,17 +26,23 @@ export interface Caller {
 
 export type Action = 'log' | 'header' | 'webhook' | 'cap' | 'stop' | 'regenerate' | 'fallback';
 
+/** Edits, and what they are in words. */
+export interface Acting {
+  readonly edits: readonly Edit[];
+  readonly applied: readonly AppliedSteering[];
+}
+
 /** What a policy wants done now. */
 export type Decision = { rule: string } & (
   | { do: 'log' }
   | { do: 'header'; name: string; value: string }
   | { do: 'webhook'; url: string }
   /** edits that act from the next token on */
-  | { do: 'cap'; edits: Edit[] }
+  | ({ do: 'cap' } & Acting)
   /** the answer ends here, with this finish reason */
   | { do: 'stop'; finishReason: string }
   /** the answer is thrown away and written once more with these edits */
-  | { do: 'regenerate'; edits: Edit[] }
+  | ({ do: 'regenerate' } & Acting)
   /** the answer is replaced by this text */
   | { do: 'fallback'; text: string }
 );
@@ -52,13 +58,10 @@ export interface Fired {
   reading: Reading;
 }
 
-/** A policy at work on one answer. */
-export interface PolicyRun {
+/** A policy at work on one answer; `edits` (caps, floors) always apply, after those of the request. */
+export interface PolicyRun extends Acting {
   /** names of loaded vectors to be read, whatever the request asks for */
   readonly watch: readonly string[];
-  /** edits that always apply (caps, floors), after those of the request */
-  readonly edits: readonly Edit[];
-  readonly applied: readonly AppliedSteering[];
   /** Some rule may throw the answer away: nothing of it may be sent before its end. */
   readonly holdsBack: boolean;
   /** Some rule may change the answer at one of its tokens: the sooner it knows of each, the fewer come too late. */

@@ -21,11 +21,12 @@ rules:
   expect(run.onPrompt(at(9))).toEqual([]);
   expect(run.onToken(0, at(1))).toEqual([]);
   const cap = { op: 'cap', layer: 2, direction: direction(EVIL, 2), scope: 'response', above: -1.5 + 3 * 3 };
+  const applied = expect.objectContaining({ vector: 'evil', op: 'cap', above: 7.5, rule: 'high' });
   expect(run.onToken(1, at(4))).toEqual([
     { rule: 'high', do: 'log' },
     { rule: 'high', do: 'header', name: 'x-evil', value: 'high' },
     { rule: 'high', do: 'webhook', url: 'http://a.example/' },
-    { rule: 'high', do: 'cap', edits: [cap] },
+    { rule: 'high', do: 'cap', edits: [cap], applied: [applied] },
     { rule: 'high', do: 'stop', finishReason: 'content_filter' },
     { rule: 'odd', do: 'header', name: 'x-odd', value: 'much' },
     { rule: 'odd', do: 'log' }, // the answer has its end already
@@ -62,7 +63,11 @@ rules:
   expect(run.holdsBack).toBe(true);
   run.onPrompt(at(0));
   expect(run.onToken(0, at(4))).toEqual([
-    { rule: 'a', do: 'regenerate', edits: [expect.objectContaining({ op: 'cap', above: -1.5 })] },
+    expect.objectContaining({
+      rule: 'a',
+      do: 'regenerate',
+      edits: [expect.objectContaining({ op: 'cap', above: -1.5 })],
+    }),
   ]);
   run.onPrompt(at(0));
   expect(run.onToken(0, at(4))).toEqual([{ rule: 'a', do: 'fallback', text: 'No.' }]);
