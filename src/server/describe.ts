@@ -2,6 +2,7 @@
 
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { version } from '../files/package-version.ts';
+import { type ApiDocument, docsPage } from './docs-page.ts';
 import { chatBody } from './openai/chat.ts';
 import { completionBody } from './openai/completions.ts';
 import type { Served } from './served.ts';
@@ -27,14 +28,23 @@ const reading = z
 
 const persona = z
   .looseObject({
-    seed: z.int(),
-    steering: z.array(z.looseObject({ vector: z.string(), layer: z.int(), positions: z.int().nullable() })),
-    traits: z.record(
-      z.string(),
-      z.object({ layer: z.int(), mean: reading, max: reading, last: reading, prompt: reading }),
-    ),
-    fired: z.array(z.looseObject({ rule: z.string(), action: z.string(), at: z.int() })),
-    baseline: z.looseObject({ text: z.string(), finish_reason: z.string() }).optional(),
+    seed: z.int().describe('the same one gives the same text'),
+    steering: z
+      .array(z.looseObject({ vector: z.string(), layer: z.int(), positions: z.int().nullable() }))
+      .describe('what was applied, and at how many tokens it changed the stream'),
+    traits: z
+      .record(
+        z.string(),
+        z.object({ layer: z.int(), mean: reading, max: reading, last: reading, prompt: reading }),
+      )
+      .describe('what each watched trait read; prompt: before a word was written'),
+    fired: z
+      .array(z.looseObject({ rule: z.string(), action: z.string(), at: z.int() }))
+      .describe('rules of the policy, with the token at which; −1: at the prompt'),
+    baseline: z
+      .looseObject({ text: z.string(), finish_reason: z.string() })
+      .optional()
+      .describe('with compare: the unsteered answer'),
   })
   .openapi('Persona');
 
@@ -53,6 +63,8 @@ interface Operation {
   body?: z.ZodType;
   /** @default any JSON */
   gives?: z.ZodType;
+  /** @default application/json */
+  as?: 'text/plain';
   /** with `stream: true` */
   streams?: true;
 }
@@ -61,6 +73,7 @@ const event = z
   .looseObject({ data: z.string().describe('a chunk of the answer as JSON; the last one is [DONE]') })
   .describe('each of the server-sent events');
 
+const JSON_TYPE = 'application/json';
 const any = z.unknown();
 const OPERATIONS: readonly Operation[] = [
   {
@@ -92,12 +105,19 @@ const OPERATIONS: readonly Operation[] = [
   { method: 'delete', path: '/control-vectors/{name}', summary: 'Unload a vector' },
   { method: 'get', path: '/health', summary: 'Whether the server lives' },
   { method: 'get', path: '/ready', summary: 'Whether it can answer' },
+  {
+    method: 'get',
+    path: '/metrics',
+    summary: 'Counts and times for Prometheus',
+    gives: z.string(),
+    as: 'text/plain',
+  },
 ];
 
 export function addDescription(app: OpenAPIHono, served: Served): void {
-  for (const { method, path, summary, body, gives = any, streams } of OPERATIONS) {
+  for (const { method, path, summary, body, gives = any, as = JSON_TYPE, streams } of OPERATIONS) {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
-    const content = (schema: z.ZodType): object => ({ 'application/json': { schema } });
+    const content = (schema: z.ZodType, type: string = JSON_TYPE): object => ({ [type]: { schema } });
     app.openAPIRegistry.registerPath({
       method,
       path,
@@ -111,46 +131,22 @@ export function addDescription(app: OpenAPIHono, served: Served): void {
       responses: {
         200: {
           description: 'done',
-          content: { ...content(gives), ...(streams && { 'text/event-stream': { schema: event } }) },
+          content: { ...content(gives, as), ...(streams && { 'text/event-stream': { schema: event } }) },
         },
         default: { description: 'an error', content: content(apiError) },
       },
     });
   }
-  app.get('/openapi.json', (c) =>
-    c.json(
-      app.getOpenAPI31Document({
-        openapi: '3.1.0',
-        info: {
-          title: 'persona serve',
-          version,
-          description: `${served.model.identity.name} with OpenAI's interface, steered and watched.`,
-        },
-      }),
-    ),
-  );
-  app.get('/docs', (c) => c.html(page(served.model.identity.name)));
-}
-
-function page(model: string): string {
-  const rows = OPERATIONS.map(
-    ({ method, path, summary }) =>
-      `<tr><td>${method.toUpperCase()}</td><td><code>${escape(path)}</code></td><td>${escape(summary)}</td></tr>`,
-  );
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>persona serve</title>
-<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}</style>
-<h1>persona serve</h1>
-<p>${escape(model)}. Every field is described in <a href="openapi.json">openapi.json</a>.</p>
-<table>${rows.join('\n')}</table>
-<h2>Steer and watch</h2>
-<pre>curl http://…/v1/chat/completions -H 'content-type: application/json' -d '{
-  "messages": [{"role": "user", "content": "How are you?"}],
-  "steering": {"vector": "NAME", "coefficient": -1}, "monitor": ["NAME"]}'</pre>
-</html>
-`;
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+  const { name } = served.model.identity;
+  const document = (): ReturnType<typeof app.getOpenAPI31Document> =>
+    app.getOpenAPI31Document({
+      openapi: '3.1.0',
+      info: {
+        title: 'persona serve',
+        version,
+        description: `${name} with OpenAI's interface, steered and watched.`,
+      },
+    });
+  app.get('/openapi.json', (c) => c.json(document()));
+  app.get('/docs', (c) => c.html(docsPage(document() as unknown as ApiDocument, new URL(c.req.url).origin)));
 }
