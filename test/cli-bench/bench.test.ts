@@ -80,7 +80,7 @@ describe('on a tiny model', () => {
     ];
     expect(lines.map(({ group }) => group)).toEqual([
       ...'decode decode watch watch steer steer read rollouts rollouts'.split(' '),
-      ...Array.from({ length: 7 }, () => 'serve'),
+      ...Array.from({ length: 8 }, () => 'serve'),
       ...Array.from({ length: 6 }, () => 'wait'),
     ]);
     for (const line of lines) {

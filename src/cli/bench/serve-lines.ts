@@ -15,16 +15,25 @@ import type { ChatModel } from '../../model/chat-model.ts';
 import { buildApp } from '../../server/app.ts';
 import { equip } from '../../server/equip.ts';
 import { listen } from '../../server/listen.ts';
-import { served, type LoadedVector } from '../../server/served.ts';
+import { noPolicies, served, type LoadedVector } from '../../server/served.ts';
+import { parseConfig } from '../../steer/policy/load.ts';
+import { policiesOf } from '../../steer/policy/policies.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
 import { type Bench, EDIT_COEFFICIENT, type Line, middle, PARALLEL, someDirection } from './lines.ts';
 import { type Arrival, arrivalsOf, GREEDY, rateTogether, settle } from './measure.ts';
 
 export interface ServedBench extends AsyncDisposable {
   port: number;
+  /** under a policy with a rule that may stop an answer at any token, and never does */
+  ruledPort: number;
 }
 
 const WATCHED = 4;
+
+const RULED = parseConfig(
+  'policies: { ruled: { rules: [{ name: never, when: v0 > 1e9, do: [stop] }] } }\ndefaults: { policy: ruled }',
+  'bench',
+);
 
 /** The server of the lines below, with vectors v0, v1, … of random directions. */
 export async function serveForBench(chat: ChatModel, tell: (problem: string) => void): Promise<ServedBench> {
@@ -38,23 +47,27 @@ export async function serveForBench(chat: ChatModel, tell: (problem: string) => 
       { vector: someVector(chat, i), source: 'bench', loadedAt },
     ]),
   );
-  const all = served(chat, { vectors });
-  opened.use(await equip(all, { events: join(folder, 'events.sqlite'), tell }));
-  const { port } = opened.use(await listen(buildApp(all), all, { port: 0 }));
+  const ruled = policiesOf(RULED, (name) => vectors.get(name)?.vector, chat.identity);
+  const ports: number[] = [];
+  for (const [i, policies] of [noPolicies, ruled].entries()) {
+    const all = served(chat, { vectors, policies });
+    opened.use(await equip(all, { events: join(folder, `events-${i}.sqlite`), tell }));
+    ports.push(opened.use(await listen(buildApp(all), all, { port: 0 })).port);
+  }
   const held = opened.move();
-  return { port, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { port: ports[0]!, ruledPort: ports[1]!, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
-export function serveLines(bench: Bench, { port }: ServedBench): Line[] {
+export function serveLines(bench: Bench, { port, ruledPort }: ServedBench): Line[] {
   const { chat, bare, trait, size, signal } = bench;
   const { engine } = chat;
   const { layers } = engine.info;
   const questions = trait.evaluation.slice(0, PARALLEL);
   const plain = questions.map((content) => bodyOf(content, size.tokens));
-  const streamRate = async (bodies: readonly object[]): Promise<number> => {
+  const streamRate = async (bodies: readonly object[], to = port): Promise<number> => {
     await settle(engine, signal);
     const begun = performance.now();
-    return rateTogether(begun, await streamAll(port, bodies, signal));
+    return rateTogether(begun, await streamAll(to, bodies, signal));
   };
   const common = { group: 'serve', unit: 'tokens/s', repeats: size.repeats } as const;
   const beside = (what: string, against: string, own: (i: number) => object, goal?: number): Line => {
@@ -93,6 +106,13 @@ export function serveLines(bench: Bench, { port }: ServedBench): Line[] {
     beside(`${WATCHED} traits watched at layers of their own`, 'unwatched', () =>
       watching((k) => Math.floor(((k + 1) * layers) / (WATCHED + 1))),
     ),
+    {
+      ...common,
+      what: `served to ${PARALLEL} clients, under a rule that may stop them at any token`,
+      against: 'served, under no rule',
+      measured: () => streamRate(plain, ruledPort),
+      reference: () => streamRate(plain),
+    },
     beside('each steered its own way, at one layer', 'unsteered', (i) => steering(i, at), 0.95),
     beside('each steered its own way, at layers of their own', 'unsteered', (i) =>
       steering(i, Math.floor((i * layers) / PARALLEL)),
