@@ -1,4 +1,7 @@
-/** The page at /docs: the OpenAPI document for people, in one file that loads nothing from elsewhere. */
+/**
+ * The page at /docs: the OpenAPI document for people, in one file that loads nothing from elsewhere. (The usual viewers
+ * are megabytes of script, most of them fetched from a network; what is to be read here are three tables.)
+ */
 
 /** What of a JSON schema is shown. */
 export interface Schema {

@@ -25,23 +25,24 @@ async function watched(
 }
 
 describe('when tokens are told', () => {
-  async function messages(fields: Partial<EngineRequest>): Promise<number[]> {
+  async function messages(fields: Partial<EngineRequest>): Promise<{ sizes: number[]; ms: number }> {
     const sizes: number[] = [];
+    const begun = performance.now();
     const request = { prompt, maxTokens: 100, ignoreEnd: true, ...fields };
     await tiny.engine.run(request, { onEvents: ({ length }) => sizes.push(length) });
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(100);
-    return sizes;
+    return { sizes, ms: performance.now() - begun };
   }
 
   test('the first one at once, the others with what comes soon after', async () => {
-    const sizes = await messages({});
+    const { sizes, ms } = await messages({});
     expect(sizes[0]).toBeLessThanOrEqual(2); // the step that feeds the prompt also writes on
-    expect(sizes.length).toBeLessThan(50);
+    expect(sizes.length).toBeLessThanOrEqual(2 + ms / 25); // however slow the machine is: the first, the last, and between
   });
 
   test('each at once, where somebody decides by it', async () => {
     // the bytes of one character are told together
-    const sizes = await messages({ tellAtOnce: true, ...GREEDY });
+    const { sizes } = await messages({ tellAtOnce: true, ...GREEDY });
     expect(sizes.length).toBeGreaterThan(50);
   });
 });

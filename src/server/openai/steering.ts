@@ -5,6 +5,7 @@
 
 import { isPersonaError } from '../../errors.ts';
 import { steeringOf, joinSteering, NO_STEERING, type Steering } from '../../steer/resolve.ts';
+import type { AskedSpec } from '../../steer/policy/permission.ts';
 import { parseSpec, type LayerRange, type SteerSpec } from '../../steer/spec.ts';
 import { closestNames } from '../../trait/closest.ts';
 import type { PersonaVector } from '../../vector/vector.ts';
@@ -12,10 +13,7 @@ import { type ApiError, refuse, toApiError } from '../errors.ts';
 import type { LoadedVector, Served } from '../served.ts';
 import type { SteeringField, SteeringObject } from './steering-schema.ts';
 
-export interface AskedSteering {
-  spec: SteerSpec;
-  /** of the field that it came from */
-  path: string;
+export interface AskedSteering extends AskedSpec {
   /** the object's field that says where; undefined for a SPEC string, whose parts are no fields */
   layerField?: 'layer' | 'layers';
 }

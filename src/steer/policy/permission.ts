@@ -25,9 +25,10 @@ export interface Steerable {
   model: ModelIdentity;
 }
 
-/** What a caller asks for, and the field in which. */
+/** What a caller asks for. */
 export interface AskedSpec {
   spec: SteerSpec;
+  /** of the field that it came from */
   path: string;
 }
 
