@@ -6,6 +6,7 @@ import type { AnswerEvent } from '../server/contracts.ts';
 import { eventsPath } from '../server/events/database.ts';
 import { exportEvents } from '../server/events/export.ts';
 import { type EventQuery, queryEvents } from '../server/events/query.ts';
+import type { Reading } from '../steer/policy/policy.ts';
 import { describe } from './kit/help.ts';
 import { duration, integer, number } from './kit/options.ts';
 import { run, type Session } from './kit/run.ts';
@@ -78,12 +79,18 @@ function textOf(events: readonly AnswerEvent[]): string {
       Math.round(totalMs),
       finishReason,
       Object.entries(traits)
-        .map(([trait, { mean }]) => `${trait} ${mean.z === undefined ? mean.raw.toFixed(2) : signed(mean.z)}`)
+        .map(([trait, { mean }]) => `${trait} ${meanText(mean)}`)
         .join(', '),
       [...new Set(fired.map(({ rule, action }) => `${rule} (${action})`))].join(', '),
     ],
   );
   return table(['time (UTC)', 'key', 'kind', 'tokens', 'ms', 'finish', 'mean z', 'rules'], rows);
+}
+
+/** An answer without a token has no mean: a fallback's, one that was refused. What is not a number was kept as null. */
+function meanText({ raw, z }: Reading): string {
+  if (Number.isFinite(z)) return signed(z!);
+  return Number.isFinite(raw) ? raw.toFixed(2) : '–';
 }
 
 /** signed(2.345) = '+2.3σ': unlike a plain projection, which has no unit */

@@ -16,6 +16,9 @@ test('events are shown, narrowed, and written for other tools', async () => {
     store.record(anEvent({ id: 'old', time: old, traits: { evil: aSummary(4) } }));
     store.record(anEvent({ id: 'mild', traits: { evil: aSummary(-0.26) } }));
     const fired = [{ rule: 'calm', action: 'cap', trait: 'evil', at: 2, reading: { raw: 3, z: 2 } }] as const;
+    store.record(
+      anEvent({ id: 'fallback', finishReason: 'content_filter', traits: { evil: aSummary(undefined, NaN) } }),
+    );
     store.record(anEvent({ id: 'high', keyId: 'k1', traits: { evil: aSummary(2.5) }, fired }));
   }
   const events = (...args: string[]) => runCli(PERSONA, ['events', '--db', db, ...args]);
@@ -27,6 +30,7 @@ test('events are shown, narrowed, and written for other tools', async () => {
   );
   expect(shown.stdout).toMatch(/k1\s+chat\s+5\s+100\s+stop\s+evil \+2\.5σ\s+calm \(cap\)/);
   expect(shown.stdout).toContain('evil −0.3σ');
+  expect(shown.stdout).toMatch(/content_filter\s+evil –/);
 
   const narrowed = await events(
     '--since',
@@ -42,11 +46,12 @@ test('events are shown, narrowed, and written for other tools', async () => {
   expect(JSON.parse(narrowed.stdout)).toMatchObject({ events: [{ id: 'high' }] });
 
   const parquet = join(cwd, 'out.parquet');
-  expect((await events('-o', parquet)).stdout).toContain('3 events in');
+  expect((await events('-o', parquet)).stdout).toContain('4 events in');
   const rows = await parquetReadObjects({ file: await asyncBufferFromFile(parquet) });
   expect(rows.map((row) => [row['id'], row['evil_mean_z']])).toEqual([
     ['old', 4],
     ['mild', -0.26],
+    ['fallback', null],
     ['high', 2.5],
   ]);
   const jsonl = join(cwd, 'out.jsonl');

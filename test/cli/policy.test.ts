@@ -113,6 +113,14 @@ test('of events, only what their figures tell is judged; the rest is said to be 
   expect(low!.open.map(({ why }) => why)).toEqual(Array(2).fill('the least token was not kept'));
 });
 
+test('the event of an answer without a token, a fallback, is judged by its prompt', async () => {
+  const nothing = { raw: null };
+  const read = { layer: 2, prompt: at(2), mean: nothing, max: nothing, last: nothing };
+  const tested = await tryOn(lines({ id: 'e', completionTokens: 0, traits: { pish: read } }));
+  expect(firings(tested).ahead).toEqual([['e', -1]]);
+  expect(firings(tested).high).toEqual([]);
+});
+
 test('a cool-down lasts over the answers of a conversation', async () => {
   const row = (id: string, minute: number, conversation: string): object => ({
     id,

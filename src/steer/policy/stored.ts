@@ -28,12 +28,14 @@ export interface StoredAnswer {
   traits: Map<string, StoredTrait>;
 }
 
-type Kept = { raw: number; z?: number | null | undefined };
+type Kept<Raw = number> = { raw: Raw; z?: number | null | undefined };
+/** null where there was nothing to read: an answer without a token has no mean */
+type Summed = Kept<number | null>;
 type KeptTrait = {
-  prompt?: Kept | undefined;
+  prompt?: Summed | undefined;
   tokens?: Kept[] | undefined;
-  mean?: Kept | undefined;
-  max?: Kept | undefined;
+  mean?: Summed | undefined;
+  max?: Summed | undefined;
 };
 interface Line {
   id?: string | number | undefined;
@@ -46,6 +48,7 @@ interface Line {
 }
 
 const reading = z.object({ raw: z.number(), z: z.number().nullish() });
+const summed = z.object({ raw: z.number().nullable(), z: z.number().nullish() });
 
 /** Other fields are somebody else's. */
 export const storedSchema: z.ZodType<Line> = asGiven(
@@ -60,10 +63,10 @@ export const storedSchema: z.ZodType<Line> = asGiven(
         .record(
           z.string(),
           z.object({
-            prompt: reading.optional(),
+            prompt: summed.optional(),
             tokens: z.array(reading).optional(),
-            mean: reading.optional(),
-            max: reading.optional(),
+            mean: summed.optional(),
+            max: summed.optional(),
           }),
         )
         .optional(),
@@ -88,12 +91,13 @@ export function storedAnswer(
   for (const [name, vector] of vectors) {
     const found = given[name] ?? given[vector.trait];
     if (found === undefined) continue;
-    const one = (of: typeof tokenZ | typeof answerZ) => (read: Kept) => withZ(read, vector, of);
+    const sum = (read: Summed | undefined, of: typeof tokenZ): Reading | undefined =>
+      read === undefined || read.raw === null ? undefined : withZ(read.raw, read.z, vector, of);
     traits.set(name, {
-      prompt: found.prompt && one(tokenZ)(found.prompt),
-      tokens: found.tokens?.map(one(tokenZ)),
-      mean: found.mean && one(answerZ)(found.mean),
-      max: found.max && one(tokenZ)(found.max),
+      prompt: sum(found.prompt, tokenZ),
+      tokens: found.tokens?.map((read) => withZ(read.raw, read.z, vector, tokenZ)),
+      mean: sum(found.mean, answerZ),
+      max: sum(found.max, tokenZ),
     });
   }
   const lengths = [...traits.values()].flatMap(({ tokens }) => (tokens ? [tokens.length] : []));
@@ -116,7 +120,12 @@ function fromGenerate(persona: NonNullable<Line['persona']>): Record<string, Kep
   );
 }
 
-function withZ({ raw, z: given }: Kept, { baseline, layer }: PersonaVector, of: typeof tokenZ): Reading {
+function withZ(
+  raw: number,
+  given: number | null | undefined,
+  { baseline, layer }: PersonaVector,
+  of: typeof tokenZ,
+): Reading {
   const known = given ?? (layer === undefined ? null : of(raw, baseline, layer));
   return { raw, z: known ?? undefined };
 }
